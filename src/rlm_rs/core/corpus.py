@@ -1,0 +1,73 @@
+"""A session's documents as the rest of the system sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class IngestStatus(StrEnum):
+    """Where a document stands on its way into a session."""
+
+    REGISTERED = "REGISTERED"
+    PARSING = "PARSING"
+    PARSED = "PARSED"
+    INDEXING = "INDEXING"
+    INDEXED = "INDEXED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document is not readable: a stable code and one sentence that says what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a session. Lengths are of the canonical text; URIs are `s3://bucket/key`.
+
+    text_checksum: `sha256:` and hex of the canonical UTF-8 bytes.
+    offsets_index_uri: uint64 little-endian byte offsets of every 4,096th character, or None when the
+    text is ASCII (byte offset equals character offset).
+    """
+
+    doc_id: str
+    doc_index: int
+    source_name: str
+    mime_type: str
+    ingest_status: IngestStatus = IngestStatus.REGISTERED
+    failure: Failure | None = None
+    raw_s3_uri: str | None = None
+    raw_checksum: str | None = None
+    text_s3_uri: str | None = None
+    meta_s3_uri: str | None = None
+    offsets_s3_uri: str | None = None
+    offsets_index_uri: str | None = None
+    char_length: int = 0
+    byte_length: int = 0
+    page_count: int = 0
+    parser_version: str | None = None
+    text_checksum: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def readable(self) -> bool:
+        """Whether step code can read it."""
+        return self.ingest_status in (IngestStatus.PARSED, IngestStatus.INDEXING, IngestStatus.INDEXED)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The documents of one session, in `doc_index` order, failed ones included (they read as empty)."""
+
+    tenant_id: str
+    session_id: str
+    documents: tuple[Document, ...]
+
+    @property
+    def char_length(self) -> int:
+        """Characters of all readable documents together."""
+        return sum(document.char_length for document in self.documents)
