@@ -1,0 +1,128 @@
+"""The ports: everything the orchestrator needs from the outside world, and nothing more.
+
+Each port has a contract, a shipped test class in `rlm_rs.testing`, which every adapter passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.model import ModelReply, ModelRequest
+from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.sandbox.protocol import StepRequest, StepResult
+
+
+class Journal(Protocol):
+    """Append-only records of executions, numbered from 0 without gaps."""
+
+    async def append(self, execution_id: str, seq: int, record: bytes) -> None:
+        """Store `record` as number `seq`; it is durable on return.
+
+        Raises `Fenced` if that number is taken or the one before it is missing: another worker is ahead.
+        """
+
+    async def read(self, execution_id: str, start: int = 0) -> Sequence[bytes]:
+        """All records from number `start` on, in order; empty for an unknown execution."""
+
+    async def delete(self, execution_id: str) -> None:
+        """Remove all records of an execution. Removing nothing is not an error."""
+
+
+class Blobs(Protocol):
+    """Immutable objects under `s3://bucket/key` URIs."""
+
+    async def put(self, uri: str, data: bytes) -> None:
+        """Store an object, durable on return. Writing the same URI again keeps the first object."""
+
+    async def put_file(self, uri: str, path: Path) -> None:
+        """Store a file's content without holding it in memory. The file may be moved away."""
+
+    async def get(self, uri: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes `[start, start + length)`, shorter at the end of the object. Raises `BlobNotFound`."""
+
+    async def size(self, uri: str) -> int:
+        """Length in bytes. Raises `BlobNotFound`."""
+
+    def stream(self, uri: str, chunk_bytes: int = 8 << 20) -> AsyncIterator[bytes]:
+        """The object in order, in pieces of about `chunk_bytes`. Raises `BlobNotFound`."""
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """URIs of all objects below a URI prefix that ends in `/`, sorted."""
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Remove all objects below a URI prefix that ends in `/`."""
+
+    def local_path(self, uri: str) -> Path | None:
+        """Where the object lies as a file of this machine, or None if it does not."""
+
+
+class Catalog(Protocol):
+    """Sessions, their documents, and executions as rows for lists; what happened is in the journal."""
+
+    async def put_session(self, session: SessionRecord, documents: Sequence[DocumentRecord]) -> None:
+        """Write a session with its documents, all or nothing; replaces what stood there."""
+
+    async def get_session(self, tenant_id: str, session_id: str) -> SessionRecord | None:
+        """A session of that tenant, or None."""
+
+    async def list_sessions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+    ) -> tuple[Sequence[SessionRecord], str | None]:
+        """A page of sessions, newest first, and the cursor of the next page (None at the end)."""
+
+    async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
+        """The newest session with that corpus fingerprint, or None."""
+
+    async def delete_session(self, tenant_id: str, session_id: str) -> None:
+        """Remove a session's row and its documents' rows."""
+
+    async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
+        """Write document rows; replaces those with the same session and id."""
+
+    async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
+        """All documents of a session in `doc_index` order."""
+
+    async def put_execution(self, execution: ExecutionRecord) -> None:
+        """Write an execution's row; replaces the one with the same id."""
+
+    async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
+        """An execution of that tenant, or None."""
+
+    async def list_executions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+    ) -> tuple[Sequence[ExecutionRecord], str | None]:
+        """A page of executions, newest first, and the cursor of the next page (None at the end)."""
+
+
+class ModelProvider(Protocol):
+    """A source of completions. Retries and backoff are inside it."""
+
+    name: str
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Ask once; returns the whole reply. Raises `ProviderFailed` after its own retries."""
+
+    async def close(self) -> None:
+        """Release connections. Further calls are not allowed."""
+
+
+class Sandbox(Protocol):
+    """Where steps run."""
+
+    async def run(self, step: StepRequest, corpus: Corpus) -> StepResult:
+        """Run a step to its end or to the sub-calls it needs.
+
+        A suspended step goes on when `run` is called again with the same execution, turn and code and
+        with their answers added to `results`; whether the step waited or runs again from its start is
+        the runner's own business and gives the same result. Whatever the code does, the result is a
+        `StepResult`; `SandboxFailed` means that the runner itself cannot work.
+        """
+
+    async def drop(self, execution_id: str) -> None:
+        """Let go of the suspended steps of an execution, if any."""
+
+    async def close(self) -> None:
+        """End every process of the runner."""
