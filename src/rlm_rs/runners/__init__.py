@@ -1,0 +1,1 @@
+"""How a step is run: in a locked child of a zygote process."""

@@ -1,0 +1,59 @@
+"""The host's side of the frames of `sandbox.frames`: never blocks the event loop, trusts no length."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from rlm_rs.sandbox.frames import HEADER, MAX_FRAME_BYTES, REPLY
+
+READ_BYTES = 1 << 18
+
+
+class ReplyEnded(Exception):
+    """The child ended before it had replied."""
+
+
+class ReplyMalformed(Exception):
+    """The child sent something that is no reply frame. The message says what."""
+
+
+async def send_step(child: socket.socket, kind: bytes, body: bytes, descriptors: list[int]) -> None:
+    """Send a first frame, the descriptors with its header. Raises `ReplyEnded` if the child is gone."""
+    try:
+        socket.send_fds(child, [HEADER.pack(kind, len(body))], descriptors)
+        await asyncio.get_running_loop().sock_sendall(child, body)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise ReplyEnded from error
+
+
+async def send_frame(child: socket.socket, kind: bytes, body: bytes) -> None:
+    """Send a later frame. Raises `ReplyEnded` if the child is gone."""
+    try:
+        await asyncio.get_running_loop().sock_sendall(child, HEADER.pack(kind, len(body)) + body)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise ReplyEnded from error
+
+
+async def _read_exactly(child: socket.socket, count: int) -> bytearray:
+    loop = asyncio.get_running_loop()
+    pieces = bytearray()
+    while len(pieces) < count:
+        try:
+            piece = await loop.sock_recv(child, min(count - len(pieces), READ_BYTES))
+        except ConnectionResetError as error:
+            raise ReplyEnded from error
+        if not piece:
+            raise ReplyEnded
+        pieces += piece
+    return pieces
+
+
+async def read_reply(child: socket.socket) -> bytes:
+    """The body of the child's next frame. Raises `ReplyEnded` or `ReplyMalformed`."""
+    kind, length = HEADER.unpack(await _read_exactly(child, HEADER.size))
+    if kind != REPLY:
+        raise ReplyMalformed("it is not a reply frame")
+    if length > MAX_FRAME_BYTES:
+        raise ReplyMalformed(f"it would be {length} bytes, more than the {MAX_FRAME_BYTES} allowed")
+    return bytes(await _read_exactly(child, length))

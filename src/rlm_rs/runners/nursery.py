@@ -1,0 +1,253 @@
+"""The host's end of a zygote: starts it, keeps children ready, knows how each ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlm_rs.core.errors import SandboxFailed
+from rlm_rs.sandbox import frames
+from rlm_rs.sandbox.zygote import MESSAGE_BYTES
+
+START_SECONDS = 30.0
+ENGINES = ("re2", "stringzilla")
+
+# The step program is found by explicit paths alone, and without the host package's own __init__: the
+# zygote holds no more of this project than a step needs.
+BOOT = """\
+import sys, types
+package = types.ModuleType("rlm_rs")
+package.__path__ = [sys.argv[1]]
+sys.modules["rlm_rs"] = package
+sys.path += sys.argv[3:]
+from rlm_rs.sandbox.zygote import main
+main(int(sys.argv[2]))
+"""
+
+
+class ZygoteLost(Exception):
+    """The zygote is gone, and its children with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended: its wait status (os.waitstatus_to_exitcode's input), CPU seconds, peak bytes."""
+
+    status: int
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A live child. `ended` resolves to how it ended, or fails with `ZygoteLost`."""
+
+    socket: socket.socket
+    pidfd: int
+    ended: asyncio.Future[Ended]
+
+    async def exit(self) -> Ended:
+        """Wait until it has ended. Raises `ZygoteLost` if nobody is left to say how."""
+        return await asyncio.shield(self.ended)
+
+    def kill(self) -> None:
+        """End it now. A child that has already ended is not an error."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def release(self) -> None:
+        """Kill it and close the host's descriptors of it."""
+        if self.pidfd >= 0:
+            self.kill()
+            os.close(self.pidfd)
+            self.pidfd = -1
+            self.socket.close()
+
+
+def _engine_paths() -> list[str]:
+    """The folders that hold the text engines. Raises `SandboxFailed` naming the missing one."""
+    folders: dict[str, None] = {}
+    for engine in ENGINES:
+        spec = importlib.util.find_spec(engine)
+        if spec is None or spec.origin is None:
+            raise SandboxFailed(reason=f"the package {engine} is not installed. Install rlm-rs again.")
+        origin = Path(spec.origin)
+        inside_package = origin.name.startswith("__init__.")
+        folders[str(origin.parent.parent if inside_package else origin.parent)] = None
+    return list(folders)
+
+
+def _command(control: socket.socket) -> list[str]:
+    package = Path(frames.__file__).parent.parent
+    options = ["-s", "-S", "-P", "-X", "utf8"]
+    return [sys.executable, *options, "-c", BOOT, str(package), str(control.fileno()), *_engine_paths()]
+
+
+def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the process: empty environment but for the hash seed, which -I would ignore."""
+    return subprocess.Popen(
+        _command(control),
+        env={"PYTHONHASHSEED": "0"},
+        cwd="/",
+        pass_fds=(control.fileno(),),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Nursery:
+    """A running zygote. `spares` children are kept ready; more are born as they are taken."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    spares: int
+    loop: asyncio.AbstractEventLoop
+    started: asyncio.Future[dict[str, Any]]
+    lost: bool = False
+    expected: int = 0
+    ready: deque[Child] = field(default_factory=deque)
+    waiting: deque[asyncio.Future[Child]] = field(default_factory=deque)
+    alive: dict[int, Child] = field(default_factory=dict)
+
+    @classmethod
+    async def start(cls, spares: int) -> Nursery:
+        """Start a zygote and wait until it can fork. Raises `SandboxFailed` with the zygote's reason."""
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with there:
+            process = _spawn(there)
+        here.setblocking(False)
+        loop = asyncio.get_running_loop()
+        nursery = cls(process, here, spares, loop, loop.create_future())
+        loop.add_reader(here, nursery._drain)
+        try:
+            await asyncio.wait_for(nursery.started, START_SECONDS)
+        except BaseException:
+            nursery.close()
+            raise
+        nursery._replenish()
+        return nursery
+
+    async def take(self) -> Child:
+        """A ready child, as soon as there is one; first come, first served. Raises `ZygoteLost`."""
+        if self.lost:
+            raise ZygoteLost
+        if self.ready:
+            return self.ready.popleft()
+        future: asyncio.Future[Child] = self.loop.create_future()
+        self.waiting.append(future)
+        self._replenish()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().release()
+            raise
+
+    def close(self) -> None:
+        """End the zygote and all its children."""
+        if not self.lost:
+            self._lose()
+
+    def replenish(self) -> None:
+        """Have children born in place of those taken. Called when the taken one is already at work."""
+        if not self.lost:
+            self._replenish()
+
+    def _replenish(self) -> None:
+        missing = self.spares + len(self.waiting) - len(self.ready) - self.expected
+        if missing <= 0:
+            return
+        try:
+            self.control.send(json.dumps({"fork": missing}).encode())
+        except BlockingIOError:
+            return  # the zygote is behind; its next message replenishes
+        except (BrokenPipeError, ConnectionResetError):
+            self._lose()
+            return
+        self.expected += missing
+
+    def _drain(self) -> None:
+        """Take in all the zygote has said: left unread, it would block there in the end."""
+        while not self.lost:
+            try:
+                body, descriptors, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 2)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                body, descriptors = b"", []
+            if body:
+                self._hear(json.loads(body), descriptors)
+            else:
+                self._lose()
+        self.replenish()
+
+    def _hear(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        match message:
+            case {"child": int(number)}:
+                self._admit(number, *descriptors)
+            case {"exit": int(number), "status": status, "cpu": cpu, "peak": peak}:
+                self._bury(number, Ended(status, cpu, peak))
+            case {"ready": dict(report)}:
+                self.started.set_result(report)
+            case {"failed": reason}:
+                self.started.set_exception(SandboxFailed(reason=str(reason)))
+
+    def _admit(self, number: int, reply_descriptor: int, pidfd: int) -> None:
+        reply_socket = socket.socket(fileno=reply_descriptor)
+        reply_socket.setblocking(False)
+        child = Child(reply_socket, pidfd, self.loop.create_future())
+        self.alive[number] = child
+        self.expected -= 1
+        while self.waiting:
+            future = self.waiting.popleft()
+            if not future.done():
+                future.set_result(child)
+                return
+        self.ready.append(child)
+
+    def _bury(self, number: int, ended: Ended) -> None:
+        child = self.alive.pop(number, None)
+        if child is None:
+            return
+        if not child.ended.done():
+            child.ended.set_result(ended)
+        if child in self.ready:
+            self.ready.remove(child)
+            child.release()
+
+    def _lose(self) -> None:
+        self.lost = True
+        self.loop.remove_reader(self.control)
+        self.control.close()
+        self.process.kill()
+        status = self.process.wait()
+        for child in self.alive.values():
+            if not child.ended.done():
+                child.ended.set_exception(ZygoteLost())
+                child.ended.exception()  # marks it retrieved: not everyone waits for it
+            child.kill()
+        for child in self.ready:
+            child.release()
+        self.alive.clear()
+        self.ready.clear()
+        for future in self.waiting:
+            if not future.done():
+                future.set_exception(ZygoteLost())
+        self.waiting.clear()
+        if not self.started.done():
+            reason = f"the zygote process ended with status {status} before it was ready"
+            self.started.set_exception(SandboxFailed(reason=reason))

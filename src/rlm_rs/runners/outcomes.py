@@ -1,0 +1,87 @@
+"""What the model is told when a child ended without a reply of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from rlm_rs.runners.nursery import Ended
+from rlm_rs.sandbox.child import EXIT_OUT_OF_MEMORY, EXIT_TIMED_OUT
+from rlm_rs.sandbox.protocol import StepError, StepRequest, StepResult, StepUsage
+
+MEMORY_SHARE = 0.7
+"""A child killed or aborted with at least this share of its memory limit in use died of memory."""
+
+KEPT = "State and variables are as before the step; what it printed is lost."
+
+
+def failed(step: StepRequest, code: str, message: str, ended: Ended | None = None) -> StepResult:
+    """A finished result that changes nothing and says why."""
+    usage = StepUsage(0.0, ended.cpu_seconds, ended.peak_memory_bytes) if ended else StepUsage()
+    return StepResult(
+        status="finished",
+        error=StepError(code, f"{message} {KEPT}"),
+        state=step.state,
+        variables=step.variables,
+        usage=usage,
+    )
+
+
+def timed_out(step: StepRequest, ended: Ended | None = None) -> StepResult:
+    """The step used up its seconds in a way that only ending its process could stop."""
+    seconds = f"{step.limits.seconds:g}"
+    message = f"The step ran longer than {seconds} seconds and was ended. Do less work in one step."
+    return failed(step, "STEP_TIMEOUT", message, ended)
+
+
+def out_of_memory(step: StepRequest, ended: Ended | None = None) -> StepResult:
+    """The step needed more private memory than it may have."""
+    message = (
+        f"The step needed more than its {step.limits.memory_mb} MB of memory and was ended."
+        " Keep offsets instead of text, and read smaller slices."
+    )
+    return failed(step, "STEP_MEMORY", message, ended)
+
+
+def malformed(step: StepRequest, complaint: str) -> StepResult:
+    """The child's reply was refused."""
+    message = f"The step's result could not be read: {complaint}."
+    return failed(step, "SANDBOX_PROTOCOL_ERROR", message)
+
+
+def crashed(step: StepRequest, how: str, ended: Ended | None = None) -> StepResult:
+    """The step broke its interpreter, for example by recursing too deep in C code."""
+    return failed(step, "SANDBOX_CRASHED", f"The step broke its Python process ({how}).", ended)
+
+
+def violation(step: StepRequest, ended: Ended) -> StepResult:
+    """The kernel ended the step because it asked for a system call no step needs."""
+    message = (
+        "The step was ended because it tried to reach outside: files, network, processes and threads"
+        " are not available. Use context, state and the tools."
+    )
+    return failed(step, "SANDBOX_VIOLATION", message, ended)
+
+
+def without_reply(step: StepRequest, ended: Ended) -> StepResult:
+    """Read how the child ended into the typed error that fits."""
+    status = os.waitstatus_to_exitcode(ended.status)
+    starved = ended.peak_memory_bytes >= MEMORY_SHARE * (step.limits.memory_mb << 20)
+    if status in (-signal.SIGXCPU, EXIT_TIMED_OUT):
+        return timed_out(step, ended)
+    if status == EXIT_OUT_OF_MEMORY or (starved and status in (-signal.SIGKILL, -signal.SIGABRT)):
+        return out_of_memory(step, ended)
+    if status == -signal.SIGSYS:
+        return violation(step, ended)
+    if status == -signal.SIGKILL:
+        return _killed(step, ended)
+    if status < 0:
+        return crashed(step, signal.Signals(-status).name, ended)
+    return crashed(step, f"exit status {status}", ended)
+
+
+def _killed(step: StepRequest, ended: Ended) -> StepResult:
+    """SIGKILL that the host did not send: the hard CPU limit, else the kernel was out of memory."""
+    if ended.cpu_seconds >= step.limits.seconds:
+        return timed_out(step, ended)
+    return out_of_memory(step, ended)

@@ -1,0 +1,198 @@
+"""The `process` runner: every step in a child of its own, forked from a pre-imported zygote.
+
+The event loop is never blocked and no thread is used. Running children are bounded; steps queue first
+come, first served. A step suspended at its sub-calls keeps its child, which costs memory and no turn in
+the queue; it can always be let go and runs again from the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import orjson
+
+from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import SandboxFailed
+from rlm_rs.runners import outcomes
+from rlm_rs.runners.exchange import ReplyEnded, ReplyMalformed, read_reply, send_frame, send_step
+from rlm_rs.runners.image import CorpusImages, open_all
+from rlm_rs.runners.nursery import Child, Nursery, ZygoteLost
+from rlm_rs.runners.reply import parse_reply
+from rlm_rs.runners.suspended import Suspended, SuspendedSteps
+from rlm_rs.sandbox.frames import ANSWERS, STEP
+from rlm_rs.sandbox.protocol import StepRequest, StepResult, to_json
+
+ATTEMPTS = 2
+ENDING_SECONDS = 5.0
+"""How long a process may take from closing its socket to its end: freeing gigabytes takes a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessConfig:
+    """How many processes there may be, and how long one may take beyond its own CPU time.
+
+    running: steps at work at once (None: twice the cores). spares: children kept ready (None: the
+    cores). suspended: steps that wait in a live child, none longer than `suspended_seconds`.
+    wall_factor, wall_grace_seconds: a step is ended after `seconds * wall_factor + wall_grace_seconds`
+    by the host's clock, its waiting for sub-calls not counted.
+    """
+
+    running: int | None = None
+    spares: int | None = None
+    suspended: int = 64
+    suspended_seconds: float = 900.0
+    wall_factor: float = 2.0
+    wall_grace_seconds: float = 2.0
+
+
+class ProcessRunner:
+    """Implements `core.ports.Sandbox` over a zygote. Belongs to the event loop that first uses it."""
+
+    def __init__(self, images: CorpusImages, config: ProcessConfig | None = None) -> None:
+        self._images = images
+        self._config = config or ProcessConfig()
+        cores = os.cpu_count() or 1
+        self._spares = self._config.spares or cores
+        self._slots = asyncio.Semaphore(self._config.running or 2 * cores)
+        self._suspended = SuspendedSteps(self._config.suspended, self._config.suspended_seconds)
+        self._nursery: Nursery | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start the zygote ahead of the first step. Raises `SandboxFailed` if it cannot work here."""
+        await self._live_nursery()
+
+    async def run(self, step: StepRequest, corpus: Corpus) -> StepResult:
+        """Run a step, or go on with it (see `core.ports.Sandbox.run`)."""
+        waiting = self._suspended.take(step)
+        async with self._slots:
+            if waiting is not None:
+                try:
+                    return await self._go_on(waiting, step, corpus)
+                except ZygoteLost:
+                    pass  # it runs again from the record
+            return await self._run_afresh(step, corpus)
+
+    async def drop(self, execution_id: str) -> None:
+        """Let go of the suspended steps of an execution, if any."""
+        self._suspended.drop(execution_id)
+
+    async def close(self) -> None:
+        """End every process of the runner; it cannot be used again."""
+        self._closed = True
+        self._suspended.clear()
+        if self._nursery is not None:
+            self._nursery.close()
+
+    async def _live_nursery(self) -> Nursery:
+        async with self._starting:
+            if self._closed:
+                raise SandboxFailed(reason="it has been closed")
+            if self._nursery is None or self._nursery.lost:
+                self._suspended.clear()
+                self._nursery = await Nursery.start(self._spares)
+            return self._nursery
+
+    async def _run_afresh(self, step: StepRequest, corpus: Corpus) -> StepResult:
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._attempt(step, corpus)
+            except ZygoteLost:
+                continue
+        return outcomes.crashed(step, "its parent process was lost twice")
+
+    async def _attempt(self, step: StepRequest, corpus: Corpus) -> StepResult:
+        descriptors = await self._open_image(corpus)
+        try:
+            nursery = await self._live_nursery()
+            async with _held(await nursery.take()) as held:
+                try:
+                    await send_step(held.child.socket, STEP, to_json(step), descriptors)
+                except ReplyEnded:
+                    pass  # read below, with how it ended
+                nursery.replenish()
+                return await self._conclude(held, step, corpus)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    async def _open_image(self, corpus: Corpus) -> list[int]:
+        """Descriptors of the corpus image; one whose blobs moved is looked up anew once."""
+        try:
+            return open_all(await self._images.ensure(corpus))
+        except FileNotFoundError:
+            self._images.forget(corpus)
+        try:
+            return open_all(await self._images.ensure(corpus))
+        except FileNotFoundError as error:
+            raise SandboxFailed(reason=f"{error.filename} is gone; add the documents again") from None
+
+    async def _go_on(self, waiting: Suspended, step: StepRequest, corpus: Corpus) -> StepResult:
+        new = step.results[len(waiting.step.results) :]
+        answers = {result.key: result for result in new}
+        ordered = [answers[request.key] for request in waiting.pending]
+        async with _held(waiting.child) as held:
+            try:
+                await send_frame(held.child.socket, ANSWERS, orjson.dumps(ordered))
+            except ReplyEnded:
+                pass  # read below, with how it ended
+            return await self._conclude(held, step, corpus)
+
+    async def _conclude(self, held: _Held, step: StepRequest, corpus: Corpus) -> StepResult:
+        """Read the child's reply and judge it; keep the child if it waits for answers."""
+        child = held.child
+        allowed = step.limits.seconds * self._config.wall_factor + self._config.wall_grace_seconds
+        try:
+            async with asyncio.timeout(allowed):
+                body = await read_reply(child.socket)
+            result = parse_reply(body, step, corpus)
+        except TimeoutError:
+            return outcomes.timed_out(step)
+        except ReplyMalformed as error:
+            return outcomes.malformed(step, str(error))
+        except ReplyEnded:
+            return await _without_reply(child, step)
+        if result.status == "suspended":
+            held.keep = True
+            self._suspended.put(Suspended(child, step, result.requests, time.monotonic()))
+            age = self._config.suspended_seconds
+            asyncio.get_running_loop().call_later(age + 1, self._suspended.expire)
+            return result
+        return result if result.error is None else _as_before(result, step)
+
+
+@dataclass(slots=True)
+class _Held:
+    child: Child
+    keep: bool = False
+
+
+@asynccontextmanager
+async def _held(child: Child) -> AsyncIterator[_Held]:
+    """A child at work: whatever happens, it is released unless it is to be kept."""
+    held = _Held(child)
+    try:
+        yield held
+    finally:
+        if not held.keep:
+            child.release()
+
+
+async def _without_reply(child: Child, step: StepRequest) -> StepResult:
+    """A child that closed its socket is about to end; one that does not is ended."""
+    try:
+        async with asyncio.timeout(ENDING_SECONDS):
+            return outcomes.without_reply(step, await child.exit())
+    except TimeoutError:
+        return outcomes.malformed(step, "its process closed the reply socket")
+
+
+def _as_before(result: StepResult, step: StepRequest) -> StepResult:
+    """A failed step changes no state, whatever its process claims."""
+    return replace(result, state=step.state)

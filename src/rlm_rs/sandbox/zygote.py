@@ -1,0 +1,141 @@
+"""The pre-imported parent of all steps: forks children ahead, reports how each ended.
+
+It is started by `runners.nursery` with an empty environment, imports everything a step may need once,
+and from then on only forks, reaps and talks to its host over one SOCK_SEQPACKET socket:
+
+host to zygote   {"fork": n}
+zygote to host   {"ready": {...}} once; {"child": id} with the child's reply socket and pidfd;
+                 {"exit": id, "status": waitstatus, "cpu": seconds, "peak": bytes}; {"failed": text}
+
+The zygote never reads anything a step wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import traceback
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from rlm_rs.sandbox import child
+from rlm_rs.sandbox.frames import ConnectionEnded
+
+MESSAGE_BYTES = 1 << 16
+
+
+@dataclass(slots=True)
+class Zygote:
+    """The state of the fork loop: the host's socket, and the children by process id."""
+
+    control: socket.socket
+    wakeup: int
+    baseline_data_bytes: int
+    children: dict[int, int] = field(default_factory=dict)
+    born: int = 0
+
+    def say(self, message: dict[str, object], descriptors: tuple[int, ...] = ()) -> None:
+        """Send one message to the host; blocks while the host is behind."""
+        body = json.dumps(message).encode()
+        socket.send_fds(self.control, [body], descriptors)
+
+    def fork(self) -> None:
+        """Bear one child and hand its reply socket and pidfd to the host."""
+        host_end, child_end = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            become_child(child_end, self.baseline_data_bytes)
+        child_end.close()
+        self.born += 1
+        self.children[pid] = self.born
+        pidfd = os.pidfd_open(pid)
+        self.say({"child": self.born}, (host_end.fileno(), pidfd))
+        host_end.close()
+        os.close(pidfd)
+
+    def reap(self) -> None:
+        """Report every child that has ended."""
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            cpu = used.ru_utime + used.ru_stime
+            born = self.children.pop(pid, None)
+            if born is not None:
+                self.say({"exit": born, "status": status, "cpu": cpu, "peak": used.ru_maxrss * 1024})
+
+    def obey(self) -> None:
+        """Do what the host's next message says. Raises `ConnectionEnded` when the host is gone."""
+        body = self.control.recv(MESSAGE_BYTES)
+        if not body:
+            raise ConnectionEnded
+        for _ in range(json.loads(body)["fork"]):
+            self.fork()
+            self.reap()
+
+
+def become_child(reply_socket: socket.socket, baseline_data_bytes: int) -> NoReturn:
+    """The child's side of the fork: keep the reply socket alone, then wait for a step."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    kept = reply_socket.fileno()
+    os.closerange(0, kept)
+    os.closerange(kept + 1, 1024)
+    child.live(reply_socket, baseline_data_bytes)
+
+
+def _private_data_bytes() -> int:
+    """What RLIMIT_DATA already counts here: private writable memory (proc(5), statm field 6)."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[5]) * os.sysconf("SC_PAGESIZE")
+
+
+def _watch_children() -> int:
+    """A descriptor that becomes readable when a child ends."""
+    readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return readable
+
+
+def tend(zygote: Zygote) -> None:
+    """Fork and reap until the host is gone."""
+    poll = select.poll()
+    poll.register(zygote.control, select.POLLIN)
+    poll.register(zygote.wakeup, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if zygote.wakeup in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(zygote.wakeup, MESSAGE_BYTES)
+            zygote.reap()
+        if zygote.control.fileno() in ready:
+            zygote.obey()
+
+
+def _prepare(control: socket.socket) -> Zygote:
+    gc.collect()
+    gc.freeze()
+    zygote = Zygote(control, _watch_children(), _private_data_bytes())
+    zygote.say({"ready": {}})
+    return zygote
+
+
+def main(control_descriptor: int) -> None:
+    """Run a zygote whose host is at the other end of `control_descriptor`, until the host is gone."""
+    control = socket.socket(fileno=control_descriptor)
+    try:
+        zygote = _prepare(control)
+    except Exception:  # noqa: BLE001 - the process edge: the host is told why there will be no zygote
+        control.send(json.dumps({"failed": traceback.format_exc()[-4000:]}).encode())
+        return
+    with contextlib.suppress(ConnectionEnded, ConnectionResetError, BrokenPipeError):
+        tend(zygote)
