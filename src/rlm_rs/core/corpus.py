@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class IngestStatus(StrEnum):
@@ -23,6 +24,42 @@ class Failure:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to be made a document: the name citations show, where its bytes lie, how many they are.
+
+    failure: why it cannot even be tried (an encrypted archive member, an unreadable file).
+    """
+
+    source_name: str
+    path: Path
+    mime_type: str | None = None
+    byte_length: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A document that was read. Lengths are of the canonical text; checksums are `sha256:` and hex.
+
+    raw_checksum is of the input bytes. has_index: a checkpoint table was written, because a character is
+    not always one byte. peak_memory_bytes is that of the parsing process so far, 0 where it is unknown.
+    """
+
+    char_length: int
+    byte_length: int
+    page_count: int
+    text_checksum: str
+    raw_checksum: str
+    mime_type: str
+    parser_version: str
+    title: str | None = None
+    warnings: tuple[str, ...] = ()
+    has_index: bool = False
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.corpus import Corpus, Failure, Parsed
 from rlm_rs.core.model import ModelReply, ModelRequest
 from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
 from rlm_rs.sandbox.protocol import StepRequest, StepResult
@@ -107,6 +107,23 @@ class ModelProvider(Protocol):
 
     async def close(self) -> None:
         """Release connections. Further calls are not allowed."""
+
+
+class Parser(Protocol):
+    """Bytes to canonical text, in a bounded process."""
+
+    version: str
+
+    async def parse(
+        self, source_path: Path, source_name: str, mime_type: str | None, output_dir: Path
+    ) -> Parsed | Failure:
+        """Write text.txt, meta.json, offsets.json and, if characters are not all one byte, offsets.u64.
+
+        Whatever the input is, the outcome is a value; nothing the input does can hurt the caller.
+        """
+
+    async def close(self) -> None:
+        """End every process of the parser."""
 
 
 class Sandbox(Protocol):

@@ -1,0 +1,1 @@
+"""Root prompt templates, as text files, and what fills them."""

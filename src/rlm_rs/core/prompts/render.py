@@ -1,0 +1,213 @@
+"""The root prompt: what the root model is told at each turn.
+
+The order is fixed so that a provider's prompt cache hits: the static template, then the question and the
+corpus facts, then the turns so far as a conversation, and last the budget snapshot, which changes.
+Document text is never put here; only what a step printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets, Exhausted, Spend
+from rlm_rs.core.corpus import Corpus, Document
+from rlm_rs.core.execution import Execution, Run, Turn
+from rlm_rs.core.model import Message
+from rlm_rs.sandbox.protocol import StepResult
+
+NAMED_DOCUMENTS = 100
+CONVERSATION_SHARE = 0.5
+DEFAULT_WINDOW_TOKENS = 128_000
+STATE_KEYS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RootPrompt:
+    """The messages of one root call and the version of the template they come from."""
+
+    messages: tuple[Message, ...]
+    version: str
+
+
+@cache
+def template(name: str) -> str:
+    """A template by file name, without its suffix."""
+    return (resources.files(__package__) / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def system_text(execution: Execution) -> str:
+    """The static part of the root prompt for this kind of execution."""
+    text = template(execution.context_shape)
+    return text + template("contexts") if execution.output_mode == "CONTEXTS" else text
+
+
+def root_prompt_version(execution: Execution) -> str:
+    """SHA-256 of the template's text, in hex."""
+    return hashlib.sha256(system_text(execution).encode()).hexdigest()
+
+
+def root_prompt(
+    run: Run, corpus: Corpus, *, window_tokens: int | None = None, state_summary: bool = True
+) -> RootPrompt:
+    """The next root call of an execution. window_tokens: the root model's context window."""
+    execution = run.execution
+    head = (
+        Message("system", system_text(execution)),
+        Message("user", f"QUESTION\n{execution.question}\n\n{corpus_facts(run, corpus)}"),
+    )
+    room = int((window_tokens or DEFAULT_WINDOW_TOKENS) * CONVERSATION_SHARE * CHARS_PER_TOKEN)
+    turns = conversation(run.turns, room, run if state_summary else None)
+    return RootPrompt(_closed((*head, *turns), budget_snapshot(run)), root_prompt_version(execution))
+
+
+def best_answer_prompt(run: Run, corpus: Corpus, exhausted: Exhausted) -> RootPrompt:
+    """The one question for a best answer when a budget is used up."""
+    prompt = root_prompt(run, corpus, state_summary=True)
+    ask = (
+        f"Your budget is used up: {exhausted}. Give your best answer now from what you have seen so far, as "
+        "plain text without code, and say what is uncertain or unfinished. There will be no further turn."
+    )
+    return RootPrompt(_closed(prompt.messages, ask), prompt.version)
+
+
+def _closed(messages: tuple[Message, ...], last_words: str) -> tuple[Message, ...]:
+    """Append to the last message, which is always the user's: some chat templates insist on alternation."""
+    last = messages[-1]
+    return (*messages[:-1], Message(last.role, f"{last.content}\n\n{last_words}"))
+
+
+def corpus_facts(run: Run, corpus: Corpus) -> str:
+    """Count, names, lengths and page counts of the documents; never their text."""
+    views = run.execution.views
+    documents = corpus.documents if views is None else [corpus.documents[view.doc_index] for view in views]
+    texts = run.execution.texts
+    total = sum(d.char_length for d in documents) + sum(map(len, texts))
+    lines = [f"CORPUS: {len(documents) + len(texts)} documents, {total:,} characters"]
+    lines += [_document_line(i, document) for i, document in enumerate(documents[:NAMED_DOCUMENTS])]
+    lines += [f"[{len(documents) + i}] text, {len(text):,} characters" for i, text in enumerate(texts)]
+    if len(documents) > NAMED_DOCUMENTS:
+        lines.append(
+            f"… and {len(documents) - NAMED_DOCUMENTS:,} more; names are in [d.name for d in context]"
+        )
+    return "\n".join(lines)
+
+
+def _document_line(position: int, document: Document) -> str:
+    if not document.readable:
+        return f"[{position}] {document.source_name}: not readable, empty here"
+    pages = f", {document.page_count} pages" if document.page_count else ""
+    return f"[{position}] {document.source_name}: {document.char_length:,} characters{pages}"
+
+
+def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> list[Message]:
+    """The turns as messages; the oldest are cut to one line each where the room does not hold them all."""
+    full: list[list[Message]] = []
+    used = 0
+    for turn in reversed(turns):
+        messages = [Message("assistant", turn.reply.text), Message("user", observation(turn))]
+        size = sum(len(message.content) for message in messages)
+        if full and used + size > room_chars:
+            break
+        used += size
+        full.insert(0, messages)
+    kept = [message for messages in full for message in messages]
+    older = turns[: len(turns) - len(full)]
+    if older:
+        kept = [Message("assistant", "(earlier turns)"), Message("user", _compacted(older)), *kept]
+    if kept and shown is not None and (summary := state_summary_text(shown)):
+        kept[-1] = Message("user", f"{kept[-1].content}\n\n{summary}")
+    return kept
+
+
+def _compacted(turns: Sequence[Turn]) -> str:
+    lines = ["Earlier turns, one line each (history in the sandbox has them whole):"]
+    for turn in turns:
+        code = (turn.reply.code or turn.reply.text).strip().splitlines() or [""]
+        outcome = "no code" if turn.step is None else _outcome(turn.step)
+        lines.append(f"turn {turn.index}: {code[0][:120]} … -> {outcome}")
+    return "\n".join(lines)
+
+
+def _outcome(step: StepResult) -> str:
+    return (
+        f"{step.error.code}: {step.error.message[:120]}"
+        if step.error
+        else f"printed {len(step.stdout):,} characters"
+    )
+
+
+def observation(turn: Turn) -> str:
+    """What the root model is told about a turn: its output, its error, what could not be kept."""
+    step = turn.step
+    if step is None:
+        return turn.reply.problem or "The step did not run."
+    parts = [f"OUTPUT\n{step.stdout}" if step.stdout else "OUTPUT\n(nothing was printed)"]
+    if step.error:
+        parts.append(f"ERROR {step.error.code}: {step.error.message}\n{step.error.traceback}".rstrip())
+    if step.yielded:
+        parts.append(f"YIELDED: {step.yielded}")
+    parts += [f"NOT KEPT: {reason}" for reason in step.not_kept]
+    queued = [subcall for subcall in turn.subcalls if not subcall.request.called]
+    if queued:
+        parts.append(
+            "\n".join(
+                [
+                    "SUB-CALLS RESOLVED",
+                    *(_queued_line(s.request.key, s.result.status, s.request.kind) for s in queued),
+                ]
+            )
+        )
+    return "\n".join(parts)
+
+
+def _queued_line(key: str, status: str, kind: str) -> str:
+    place = (
+        f'state["_tool_results"]["search"]["{key}"]["hits"]'
+        if kind == "search"
+        else f'state["_tool_results"]["llm"]["{key}"]["text"]'
+    )
+    return f"{key}: {status}, {place}"
+
+
+def state_summary_text(run: Run) -> str:
+    """Names, types and sizes of what is kept in state and variables; never values."""
+    lines = [
+        f"state[{name!r}]: {_shape(value)}" for name, value in list(run.state.items())[:STATE_KEYS_SHOWN]
+    ]
+    names = list(run.variables)[:STATE_KEYS_SHOWN]
+    if names:
+        lines.append("variables: " + ", ".join(names))
+    return "\n".join(["KEPT", *lines]) if lines else ""
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, dict):
+        return f"dict of {len(value)}"
+    if isinstance(value, list):
+        return f"list of {len(value)}"
+    if isinstance(value, str):
+        return f"str of {len(value):,} characters"
+    return type(value).__name__
+
+
+def budget_snapshot(run: Run) -> str:
+    """What is left, in one line."""
+    return "BUDGET LEFT: " + ", ".join(_left(run.execution.budgets, run.spend))
+
+
+def _left(budgets: Budgets, spend: Spend) -> list[str]:
+    left = [
+        f"{budgets.max_turns - spend.turns} turns",
+        f"{max(0, budgets.max_total_seconds - spend.seconds):.0f} s",
+        f"{budgets.max_llm_subcalls - spend.llm_subcalls} sub-calls",
+        f"{budgets.max_spans_total - spend.spans} spans",
+    ]
+    if budgets.max_total_tokens is not None:
+        left.append(f"{budgets.max_total_tokens - spend.tokens:,} tokens")
+    if budgets.max_cost_usd is not None and spend.cost_usd is not None:
+        left.append(f"${budgets.max_cost_usd - spend.cost_usd:.4f}")
+    return left

@@ -1,0 +1,1 @@
+"""The algorithms, written against the ports."""

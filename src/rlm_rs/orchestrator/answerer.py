@@ -1,0 +1,46 @@
+"""The loop (arXiv 2512.24601, section 2): ask the root model for a step, run it, resolve what it asks for.
+
+Everything that happens is an event in the execution's journal, and a run is the fold of its events. So
+this function may be killed at any point: called again with the replayed run it goes on where the journal
+ends, and pays for no call that was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import Fenced, RlmError
+from rlm_rs.core.execution import Problem, Run
+from rlm_rs.orchestrator.children import run_child
+from rlm_rs.orchestrator.outcome import finish
+from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.root import ask_best_answer, ask_root, used_up
+from rlm_rs.orchestrator.steps import take_step
+from rlm_rs.orchestrator.subcalls import Resolver, ask_sub_model, refuse_search, resolve
+
+RESOLVERS: Mapping[str, Resolver] = {"llm": ask_sub_model, "rlm": run_child, "search": refuse_search}
+
+
+async def answer(run: Run, corpus: Corpus, ports: Ports) -> Run:
+    """Drive an execution from wherever its journal stands to its outcome.
+
+    Raises `Fenced` if another worker goes on with it, and nothing else of our own: whatever else goes wrong
+    is the outcome.
+    """
+    try:
+        while not run.concluded:
+            if out := used_up(run, ports):
+                run = await ask_best_answer(run, corpus, out, ports)
+            elif run.pending:
+                run = await resolve(run, corpus, ports, answer, RESOLVERS)
+            elif run.code is None:
+                run = await ask_root(run, corpus, ports)
+            else:
+                run = await take_step(run, corpus, ports)
+    except Fenced:
+        raise
+    except RlmError as error:
+        run = await ports.log.replay(run.execution.tenant_id, run.execution.execution_id) or run
+        return await finish(run, corpus, ports, Problem(error.code, error.message))
+    return await finish(run, corpus, ports)

@@ -1,0 +1,145 @@
+"""Paid model calls: answered from the call cache where they can be, shared while in flight, priced.
+
+The record is written as soon as the provider has replied, before the journal knows: a reply lost between
+the two is found again here. A sub-call at temperature 0 is shared by everything the tenant runs; any other
+call is remembered for the one place that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from rlm_rs.core.errors import BlobNotFound
+from rlm_rs.core.model import ModelReply, ModelRequest
+from rlm_rs.core.ports import Blobs, ModelProvider
+from rlm_rs.core.pricing import Price, cost
+
+_REPLY: TypeAdapter[ModelReply] = TypeAdapter(ModelReply)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who pays: the tenant, and the place in an execution (`<execution>/<turn>/<what>`)."""
+
+    tenant_id: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A reply and what it cost its caller. A cache hit was paid by somebody else: it costs nothing."""
+
+    reply: ModelReply
+    cost_usd: float | None
+    cache_hit: bool
+
+
+@dataclass(slots=True)
+class _Call:
+    task: asyncio.Task[ModelReply]
+    waiting: int = 0
+
+
+class Completions:
+    """Model calls with cache and in-flight sharing."""
+
+    def __init__(
+        self, provider: ModelProvider, blobs: Blobs, prices: Mapping[str, Price], bucket: str
+    ) -> None:
+        self._provider = provider
+        self._blobs = blobs
+        self._prices = prices
+        self._bucket = bucket
+        self._in_flight: dict[str, _Call] = {}
+
+    async def complete(self, request: ModelRequest, caller: Caller, *, shared: bool) -> Completion:
+        """One completion. `shared`: any caller of the tenant may be given the same reply."""
+        uri = self._uri(request, caller, shared)
+        record = await self._recorded(uri)
+        if record is not None:
+            return self._completion(
+                _REPLY.validate_python(record["response"]), record["paid_by"] != caller.place
+            )
+        joined = uri in self._in_flight
+        if not joined:
+            self._in_flight[uri] = _Call(asyncio.ensure_future(self._ask(uri, request, caller)))
+        return self._completion(await self._awaited(uri), joined)
+
+    async def _awaited(self, uri: str) -> ModelReply:
+        """Wait for a call; it is cancelled only when the last of those who wait for it is."""
+        call = self._in_flight[uri]
+        call.waiting += 1
+        try:
+            return await asyncio.shield(call.task)
+        finally:
+            call.waiting -= 1
+            if not call.waiting:
+                call.task.cancel()
+                self._in_flight.pop(uri, None)
+
+    def _completion(self, reply: ModelReply, cache_hit: bool) -> Completion:
+        cost_usd = 0.0 if cache_hit else cost(reply.model, reply.usage, self._prices)
+        return Completion(reply, cost_usd, cache_hit)
+
+    async def _ask(self, uri: str, request: ModelRequest, caller: Caller) -> ModelReply:
+        started = time.monotonic()
+        reply = await self._provider.complete(request)
+        reply = _clean(reply, request.model, time.monotonic() - started)
+        if reply.text or reply.tool_calls:
+            await self._blobs.put(uri, orjson.dumps(self._record(request, reply, caller)))
+        return reply
+
+    def _record(self, request: ModelRequest, reply: ModelReply, caller: Caller) -> dict[str, Any]:
+        return {
+            "created_at": time.time(),
+            "provider": self._provider.name,
+            "model": request.model,
+            "paid_by": caller.place,
+            "request": asdict(request),
+            "response": asdict(reply),
+        }
+
+    async def _recorded(self, uri: str) -> dict[str, Any] | None:
+        try:
+            record: dict[str, Any] = orjson.loads(await self._blobs.get(uri))
+        except BlobNotFound:
+            return None
+        return record
+
+    def _uri(self, request: ModelRequest, caller: Caller, shared: bool) -> str:
+        asked = {
+            "provider": self._provider.name,
+            "model": request.model,
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "prompt": [asdict(message) for message in request.messages],
+            "schema": request.schema,
+            "place": None if shared else caller.place,
+        }
+        digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return f"s3://{self._bucket}/cache/{caller.tenant_id}/llm/{digest}.json"
+
+
+def _clean(reply: ModelReply, model: str, seconds: float) -> ModelReply:
+    """A reply with text that can be stored: lone surrogates become U+FFFD."""
+    return ModelReply(
+        text=_storable(reply.text),
+        model=model,
+        usage=reply.usage,
+        reasoning=_storable(reply.reasoning),
+        tool_calls=reply.tool_calls,
+        finish_reason=reply.finish_reason,
+        seconds=reply.seconds or seconds,
+    )
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

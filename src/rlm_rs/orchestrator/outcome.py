@@ -1,0 +1,166 @@
+"""The one place that writes outcomes: status, answer, citations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rlm_rs.core.citing import Citation, Cited, ContextItem, Passage, named, supported
+from rlm_rs.core.corpus import Corpus, Document
+from rlm_rs.core.execution import Finished, Problem, Run
+from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
+from rlm_rs.core.spans import Range, SpanRef, checksum, is_context, merge, read_ranges
+from rlm_rs.orchestrator.children import CHILD_TAG
+from rlm_rs.orchestrator.ports import Ports
+
+PARTIAL = "The budget ran out before the work was done; this is the best answer from what was seen."
+
+
+async def finish(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None = None) -> Run:
+    """Write the outcome of an execution and bring its catalog row up to date."""
+    if run.finished is None:
+        run = await ports.log.append(run, await outcome(run, corpus, ports, problem))
+    await ports.sandbox.drop(run.execution.execution_id)
+    await ports.catalog.put_execution(record_of(run))
+    ports.log.forget(run.execution.execution_id)
+    return run
+
+
+async def outcome(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None) -> Finished:
+    """What the run ends with."""
+    if problem is not None:
+        return Finished(status=ExecutionStatus.FAILED, error=problem)
+    status = ExecutionStatus(run.exhausted) if run.exhausted else ExecutionStatus.COMPLETED
+    error = Problem(run.exhausted, PARTIAL) if run.exhausted else None
+    if run.final is None:
+        reason = run.turns[-1].reply.problem if run.turns else None
+        return Finished(status=status, error=Problem(str(status), reason or "No answer was reached."))
+    if run.execution.output_mode == "CONTEXTS":
+        items = await contexts(run, corpus, ports)
+        refs = [Citation(item.ref, item.source_name, "read") for item in items]
+        return Finished(
+            status=status, partial=bool(error), error=error, contexts=tuple(items), citations=tuple(refs)
+        )
+    return Finished(
+        status=status,
+        answer=run.final.answer,
+        value=run.final.value,
+        partial=bool(error),
+        error=error,
+        citations=tuple(await citations(run, corpus, ports)),
+    )
+
+
+async def citations(run: Run, corpus: Corpus, ports: Ports) -> list[Citation]:
+    """What the answer rests on, best supported first; only what was read, in documents that still stand."""
+    answer = run.final.answer if run.final else ""
+    reads = [r for r in read_ranges(run.spans) if _citable(r, corpus)]
+    if run.cites:
+        texts = await _texts({Range(c.doc_index, c.start_char, c.end_char) for c in run.cites}, corpus, ports)
+        own = named(run.cites, texts, answer)
+        children = [r for r in _child_ranges(run) if not any(cited.range.contains(r) for cited in own)]
+        found = [*own, *supported(await _passages(children, corpus, ports), answer, evidence(run))]
+    else:
+        found = supported(await _passages(reads, corpus, ports, ports.merge_gap_chars), answer, evidence(run))
+    return list(await asyncio.gather(*(_citation(cited, run, corpus, ports) for cited in found)))
+
+
+def evidence(run: Run) -> str:
+    """All text that reached a model: what was printed, and the prompts of sub-calls."""
+    parts = [turn.step.stdout for turn in run.turns if turn.step]
+    parts += [subcall.request.prompt for turn in run.turns for subcall in turn.subcalls]
+    return "\n".join(parts)
+
+
+async def contexts(run: Run, corpus: Corpus, ports: Ports) -> list[ContextItem]:
+    """The spans tagged `context`, each range once, in discovery order."""
+    items: dict[Range, ContextItem] = {}
+    for turn in run.turns:
+        for span_index, span in enumerate(turn.step.spans if turn.step else ()):
+            place = Range(span.doc_index, span.start_char, span.end_char)
+            if not is_context(span) or place in items or not _citable(place, corpus):
+                continue
+            document = corpus.documents[place.doc_index]
+            text = await ports.texts.read(document, place.start_char, place.end_char)
+            items[place] = ContextItem(
+                sequence_index=len(items),
+                turn_index=turn.index,
+                span_index=span_index,
+                tag=span.tag or "",
+                text=text,
+                text_char_length=len(text),
+                source_name=document.source_name,
+                mime_type=document.mime_type,
+                ref=_ref(place, text, run, document),
+            )
+    return list(items.values())
+
+
+def _citable(place: Range, corpus: Corpus) -> bool:
+    inside = 0 <= place.doc_index < len(corpus.documents) and 0 <= place.start_char < place.end_char
+    return inside and place.end_char <= corpus.documents[place.doc_index].char_length
+
+
+def _child_ranges(run: Run) -> list[Range]:
+    spans = [span for turn in run.turns for subcall in turn.subcalls for span in subcall.citations]
+    return read_ranges(span for span in spans if span.tag == CHILD_TAG)
+
+
+async def _texts(places: set[Range], corpus: Corpus, ports: Ports) -> dict[Range, str]:
+    ordered = sorted(places)
+    texts = await asyncio.gather(
+        *(ports.texts.read(corpus.documents[p.doc_index], p.start_char, p.end_char) for p in ordered)
+    )
+    return dict(zip(ordered, texts, strict=True))
+
+
+async def _passages(
+    reads: Sequence[Range], corpus: Corpus, ports: Ports, merge_gap_chars: int = 0
+) -> list[Passage]:
+    """Merged ranges with their texts, in the order they were first read."""
+    merged = merge(reads, merge_gap_chars)
+    texts = await _texts(set(merged), corpus, ports)
+    first_read = {place: reads.index(next(r for r in reads if place.contains(r))) for place in merged}
+    inside = {place: tuple(dict.fromkeys(r for r in reads if place.contains(r))) for place in merged}
+    return [Passage(p, texts[p], inside[p]) for p in sorted(merged, key=lambda p: first_read[p])]
+
+
+async def _citation(cited: Cited, run: Run, corpus: Corpus, ports: Ports) -> Citation:
+    place = cited.range
+    document = corpus.documents[place.doc_index]
+    text = await ports.texts.read(document, place.start_char, place.end_char)
+    page = await ports.texts.page_of(document, place.start_char)
+    return Citation(_ref(place, text, run, document), document.source_name, cited.support, page, cited.note)
+
+
+def _ref(place: Range, text: str, run: Run, document: Document) -> SpanRef:
+    execution = run.execution
+    return SpanRef(
+        execution.tenant_id,
+        execution.session_id,
+        document.doc_id,
+        document.doc_index,
+        place.start_char,
+        place.end_char,
+        checksum(text),
+    )
+
+
+def record_of(run: Run) -> ExecutionRecord:
+    """The catalog row of an execution as its journal has it."""
+    execution, end = run.execution, run.finished
+    return replace(
+        ExecutionRecord(
+            tenant_id=execution.tenant_id,
+            session_id=execution.session_id,
+            execution_id=execution.execution_id,
+            status=end.status if end else ExecutionStatus.RUNNING,
+            question=execution.question,
+            created_at=execution.created_at,
+            parent_id=execution.parent.execution_id if execution.parent else None,
+        ),
+        finished_at=end.at if end else None,
+        turns=run.spend.turns,
+        cost_usd=run.spend.cost_usd,
+    )

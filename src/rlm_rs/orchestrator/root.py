@@ -1,0 +1,138 @@
+"""Asking the root model: the prompt, the call, and what its reply means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from rlm_rs.core.budget import Exhausted, exhausted, working_seconds
+from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.execution import RootReplied, Run
+from rlm_rs.core.model import Message, ModelRequest
+from rlm_rs.core.pricing import context_window
+from rlm_rs.core.prompts.render import RootPrompt, best_answer_prompt, root_prompt
+from rlm_rs.core.replies import NO_CODE, Reply, literal, read_reply
+from rlm_rs.orchestrator.completions import Caller, Completion
+from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.sandbox.protocol import Final
+
+BEST_ANSWER_TOKENS = 4096
+
+
+def used_up(run: Run, ports: Ports) -> Exhausted | None:
+    """The budget that is used up, unless a best answer was asked for already.
+
+    A step in progress and its sub-calls are cut short only by time; the rest is checked before each
+    root call.
+    """
+    if run.exhausted is not None:
+        return None
+    elapsed = ports.log.elapsed(run)
+    limit = working_seconds(run.execution.budgets)
+    if elapsed >= limit:
+        return Exhausted("max_total_seconds", run.execution.budgets.max_total_seconds, "TIMEOUT")
+    if run.pending or run.code is not None:
+        return None
+    return exhausted(run.execution.budgets, run.spend, run.consecutive_errors)
+
+
+async def ask_root(run: Run, corpus: Corpus, ports: Ports) -> Run:
+    """Ask for the next step and record the reply. Out of time, the run comes back as it was."""
+    models = run.execution.models
+    prompt = root_prompt(
+        run,
+        corpus,
+        window_tokens=context_window(models.root, ports.windows),
+        state_summary=ports.state_summary,
+    )
+    seconds = working_seconds(run.execution.budgets) - ports.log.elapsed(run)
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            completion = await _complete(run, prompt, ports)
+    except TimeoutError:
+        return run
+    return await ports.log.append(run, _replied(run, prompt, completion))
+
+
+async def ask_best_answer(run: Run, corpus: Corpus, out: Exhausted, ports: Ports) -> Run:
+    """Ask once, within the reserve, for the best answer from what there is."""
+    prompt = best_answer_prompt(run, corpus, out)
+    budgets = run.execution.budgets
+    try:
+        async with asyncio.timeout(max(1.0, budgets.max_total_seconds - working_seconds(budgets))):
+            completion = await _complete(run, prompt, ports, max_tokens=BEST_ANSWER_TOKENS)
+    except TimeoutError:
+        silent = RootReplied(turn=len(run.turns), text="", exhausted=out.status, problem=str(out))
+        return await ports.log.append(run, silent)
+    return await ports.log.append(run, _best_answer(run, prompt, completion, out))
+
+
+async def _complete(run: Run, prompt: RootPrompt, ports: Ports, max_tokens: int | None = None) -> Completion:
+    execution = run.execution
+    request = ModelRequest(execution.models.root, prompt.messages, max_tokens=max_tokens)
+    caller = Caller(execution.tenant_id, f"{execution.execution_id}/{run.seq}/root")
+    return await ports.completions.complete(request, caller, shared=False)
+
+
+def _replied(run: Run, prompt: RootPrompt, completion: Completion) -> RootReplied:
+    reply = read_reply(completion.reply.text, completion.reply.tool_calls)
+    final = _text_final(run, reply)
+    problem = None if reply.code or final else _problem(reply)
+    return RootReplied(code=reply.code, final=final, problem=problem, **_facts(run, prompt, completion))
+
+
+def _best_answer(run: Run, prompt: RootPrompt, completion: Completion, out: Exhausted) -> RootReplied:
+    """Plain text is the answer itself; code still runs once, since some models know no other way."""
+    reply = read_reply(completion.reply.text, completion.reply.tool_calls)
+    final = _text_final(run, reply)
+    if final is None and reply.code is None and completion.reply.text.strip():
+        final = Final(completion.reply.text.strip())
+    return RootReplied(code=reply.code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
+
+
+def _facts(run: Run, prompt: RootPrompt, completion: Completion) -> dict[str, Any]:
+    reply = completion.reply
+    return {
+        "turn": len(run.turns),
+        "text": reply.text,
+        "reasoning": reply.reasoning,
+        "model": reply.model,
+        "usage": reply.usage,
+        "cost_usd": completion.cost_usd,
+        "prompt_chars": sum(len(message.content) for message in prompt.messages),
+        "prompt_version": prompt.version,
+        "cache_hit": completion.cache_hit,
+        "seconds": reply.seconds,
+    }
+
+
+def _text_final(run: Run, reply: Reply) -> Final | None:
+    if reply.final is None:
+        return None
+    name, argument = reply.final
+    value = literal(argument)
+    if name == "FINAL_VAR":
+        value = _kept(run, str(value))
+    if value is None:
+        return None
+    return Final(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _kept(run: Run, name: str) -> object:
+    """A kept variable of simple type, or a key of state, by name."""
+    entry = run.variables.get(name)
+    if isinstance(entry, dict) and "json" in entry:
+        return entry["json"]
+    return run.state.get(name)
+
+
+def _problem(reply: Reply) -> str:
+    if reply.final is None:
+        return NO_CODE
+    return f"There is no variable {reply.final[1]} to answer with. {NO_CODE}"
+
+
+def user_prompt(model: str, prompt: str, **limits: Any) -> ModelRequest:
+    """A request of one user message: what a sub-call asks."""
+    return ModelRequest(model, (Message("user", prompt),), **limits)

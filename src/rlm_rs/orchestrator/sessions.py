@@ -1,0 +1,118 @@
+"""Sessions: a corpus made once from sources and found again by its content."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from rlm_rs.core.corpus import Corpus, Document, Source
+from rlm_rs.core.errors import SessionNotFound, SessionNotReady
+from rlm_rs.core.ports import Catalog
+from rlm_rs.core.records import DocumentRecord, SessionRecord, SessionStatus
+from rlm_rs.orchestrator.ingestion import Ingestion, Progress
+from rlm_rs.orchestrator.texts import DocumentTexts
+
+HASHED_AT_ONCE = 4
+
+
+async def corpus_of(tenant_id: str, session_id: str, catalog: Catalog) -> Corpus:
+    """The documents of a session. Raises `SessionNotFound`."""
+    if await catalog.get_session(tenant_id, session_id) is None:
+        raise SessionNotFound(session_id=session_id)
+    rows = await catalog.list_documents(tenant_id, session_id)
+    return Corpus(tenant_id, session_id, tuple(row.document for row in rows))
+
+
+async def find_corpus(
+    tenant_id: str, fingerprint: str, catalog: Catalog, texts: DocumentTexts
+) -> Corpus | None:
+    """An earlier session over the same content, unless one of its stored texts was changed or lost."""
+    session = await catalog.find_session(tenant_id, fingerprint)
+    if session is None or session.status != SessionStatus.READY or _expired(session):
+        return None
+    corpus = await corpus_of(tenant_id, session.session_id, catalog)
+    intact = [await texts.unchanged(document) for document in corpus.documents if document.readable]
+    return corpus if all(intact) else None
+
+
+async def create_corpus(
+    ingestion: Ingestion,
+    sources: Sequence[Source],
+    catalog: Catalog,
+    fingerprint: str | None = None,
+    progress: Progress | None = None,
+) -> Corpus:
+    """Parse sources into a new session. Raises `SessionNotReady` if not one of them can be read."""
+    documents = await ingestion.ingest(sources, progress)
+    readable = any(document.readable for document in documents)
+    session = SessionRecord(
+        tenant_id=ingestion.tenant_id,
+        session_id=ingestion.session_id,
+        status=SessionStatus.READY if readable else SessionStatus.FAILED,
+        created_at=time.time(),
+        fingerprint=fingerprint if readable else None,
+    )
+    rows = [DocumentRecord(ingestion.tenant_id, ingestion.session_id, document) for document in documents]
+    await catalog.put_session(session, rows)
+    if not readable:
+        raise SessionNotReady(_why_unreadable(documents), session_id=ingestion.session_id)
+    return Corpus(ingestion.tenant_id, ingestion.session_id, tuple(documents))
+
+
+def new_session_id() -> str:
+    """A fresh session id."""
+    return f"sess_{uuid4().hex}"
+
+
+def named_apart(sources: Sequence[Source]) -> list[Source]:
+    """The sources with names made unique, so that a citation's name always means one document."""
+    seen: dict[str, int] = {}
+    result = []
+    for source in sources:
+        count = seen[source.source_name] = seen.get(source.source_name, 0) + 1
+        result.append(
+            source if count == 1 else replace(source, source_name=f"{source.source_name} ({count})")
+        )
+    return result
+
+
+async def fingerprint_of(sources: Sequence[Source], parser_version: str) -> str:
+    """SHA-256 over the names and contents of all sources and the parser's version, in hex."""
+    slots = asyncio.Semaphore(HASHED_AT_ONCE)
+
+    async def hashed(source: Source) -> str:
+        if source.failure:
+            return source.failure.code
+        async with slots:
+            return await asyncio.to_thread(_file_digest, source.path)
+
+    digests = await asyncio.gather(*(hashed(source) for source in sources))
+    whole = hashlib.sha256(parser_version.encode())
+    for source, digest in zip(sources, digests, strict=True):
+        whole.update(f"{source.source_name}\0{digest}\0".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return type(error).__name__
+
+
+def _expired(session: SessionRecord) -> bool:
+    return session.expires_at is not None and session.expires_at <= time.time()
+
+
+def _why_unreadable(documents: Sequence[Document]) -> str:
+    first = next((d for d in documents if d.failure), None)
+    if first is None or first.failure is None:
+        return "There are no documents to read."
+    more = f" ({len(documents) - 1} more failed too)" if len(documents) > 1 else ""
+    return f"{first.source_name}: {first.failure.message}{more}"

@@ -1,0 +1,82 @@
+"""Ranges of stored texts, read by the orchestrator to hash and show citations; never a whole document."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import struct
+from collections import OrderedDict
+from typing import Any
+
+import orjson
+
+from rlm_rs.core.corpus import Document
+from rlm_rs.core.ports import Blobs
+
+CHECKPOINT_CHARS = 4096
+CACHED_META = 64
+
+
+class DocumentTexts:
+    """Reads canonical text by code points through a document's checkpoint table."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._meta: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    async def read(self, document: Document, start_char: int, end_char: int) -> str:
+        """Characters `[start_char, end_char)`, clipped to the text as Python slices are."""
+        start, end = max(0, start_char), min(end_char, document.char_length)
+        if start >= end or document.text_s3_uri is None:
+            return ""
+        if document.offsets_index_uri is None:
+            data = await self._blobs.get(document.text_s3_uri, start, end - start)
+            return data.decode("utf-8", "replace")
+        first = start // CHECKPOINT_CHARS
+        low = await self._checkpoint(document, first)
+        high = await self._checkpoint(document, end // CHECKPOINT_CHARS + 1)
+        text = (await self._blobs.get(document.text_s3_uri, low, high - low)).decode("utf-8", "replace")
+        offset = first * CHECKPOINT_CHARS
+        return text[start - offset : end - offset]
+
+    async def page_of(self, document: Document, char: int) -> int | None:
+        """The page, from 1, that holds a character; None where the document has no pages."""
+        if not document.page_count or document.meta_s3_uri is None:
+            return None
+        pages = (await self._meta_of(document.meta_s3_uri)).get("pages", ())
+        for page in pages:
+            if page["start_char"] <= char < page["end_char"]:
+                return int(page["page_num"])
+        return None
+
+    async def unchanged(self, document: Document) -> bool:
+        """Whether the stored text still has the checksum it was stored with."""
+        digest = hashlib.sha256()
+        if document.text_s3_uri is None:
+            return False
+        async for chunk in self._blobs.stream(document.text_s3_uri):
+            digest.update(chunk)
+        return document.text_checksum == f"sha256:{digest.hexdigest()}"
+
+    async def read_changed(self, document: Document, start_char: int, end_char: int) -> str:
+        """The same range of a text whose bytes may have moved: counted from its start, in flat memory."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        seen, found = 0, []
+        async for chunk in self._blobs.stream(document.text_s3_uri or ""):
+            text = decoder.decode(chunk)
+            found.append(text[max(0, start_char - seen) : max(0, end_char - seen)])
+            seen += len(text)
+            if seen >= end_char:
+                break
+        return "".join(found)
+
+    async def _checkpoint(self, document: Document, number: int) -> int:
+        data = await self._blobs.get(document.offsets_index_uri or "", number * 8, 8)
+        return int(struct.unpack("<Q", data)[0]) if len(data) == 8 else document.byte_length
+
+    async def _meta_of(self, uri: str) -> dict[str, Any]:
+        if uri not in self._meta:
+            self._meta[uri] = orjson.loads(await self._blobs.get(uri))
+            if len(self._meta) > CACHED_META:
+                self._meta.popitem(last=False)
+        return self._meta[uri]

@@ -1,0 +1,1 @@
+"""Adapters for what lasts: the journal, the catalog and blobs."""

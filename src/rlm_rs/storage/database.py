@@ -1,0 +1,102 @@
+"""One SQLite file, used from one thread, so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from rlm_rs.core.errors import SettingInvalid
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 30_000
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    execution_id TEXT NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (execution_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, created_at REAL NOT NULL,
+    fingerprint TEXT, record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, session_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_by_age ON sessions (tenant_id, created_at, session_id);
+CREATE INDEX IF NOT EXISTS sessions_by_fingerprint ON sessions (tenant_id, fingerprint, created_at);
+CREATE TABLE IF NOT EXISTS documents (
+    tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_index INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, session_id, doc_index)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS executions (
+    tenant_id TEXT NOT NULL, execution_id TEXT NOT NULL, session_id TEXT NOT NULL,
+    created_at REAL NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, execution_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS executions_by_age ON executions (tenant_id, created_at, execution_id);
+CREATE INDEX IF NOT EXISTS executions_by_session ON executions (tenant_id, session_id, created_at);
+"""
+
+
+class Database:
+    """A lazily opened SQLite connection in WAL mode, with every commit on disk before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._connection: apsw.Connection | None = None
+
+    async def read(self, query: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return await self._in_thread(lambda db: [tuple(row) for row in db.execute(query, bindings)])
+
+    async def write(self, change: Callable[[apsw.Connection], T]) -> T:
+        """Run `change` in one immediate transaction: all of it or nothing."""
+        return await self._in_thread(lambda db: _transaction(db, change))
+
+    async def close(self) -> None:
+        """Close the connection and end the thread."""
+        if self._connection is not None:
+            await self._in_thread(lambda db: db.close())
+            self._connection = None
+        self._thread.shutdown(wait=True)
+
+    async def _in_thread(self, use: Callable[[apsw.Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: use(self._opened()))
+
+    def _opened(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = _open(self._path)
+        return self._connection
+
+
+def _open(path: Path) -> apsw.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        connection.execute(SCHEMA)
+    except (OSError, apsw.Error) as error:
+        raise SettingInvalid(
+            variable="RLM_DATA_DIR", value=str(path.parent), reason=f"cannot keep a database there: {error}"
+        ) from error
+    return connection
+
+
+def _transaction(db: apsw.Connection, change: Callable[[apsw.Connection], T]) -> T:
+    # a deferred transaction that writes later fails at once when another process writes
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = change(db)
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+    return result

@@ -1,0 +1,91 @@
+"""Journal and catalog in memory: real implementations of the ports, for tests and short-lived use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlm_rs.core.errors import Fenced
+from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.storage.pages import after, cursor_of
+
+
+class MemoryJournal:
+    """`core.ports.Journal`."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, list[bytes]] = {}
+
+    async def append(self, execution_id: str, seq: int, record: bytes) -> None:
+        records = self._records.setdefault(execution_id, [])
+        if seq != len(records):
+            raise Fenced(execution_id=execution_id)
+        records.append(record)
+
+    async def read(self, execution_id: str, start: int = 0) -> Sequence[bytes]:
+        return self._records.get(execution_id, [])[start:]
+
+    async def delete(self, execution_id: str) -> None:
+        self._records.pop(execution_id, None)
+
+
+class MemoryCatalog:
+    """`core.ports.Catalog`."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[str, str], SessionRecord] = {}
+        self._documents: dict[tuple[str, str], dict[int, DocumentRecord]] = {}
+        self._executions: dict[tuple[str, str], ExecutionRecord] = {}
+
+    async def put_session(self, session: SessionRecord, documents: Sequence[DocumentRecord]) -> None:
+        key = (session.tenant_id, session.session_id)
+        self._sessions[key] = session
+        self._documents[key] = {}
+        await self.put_documents(documents)
+
+    async def get_session(self, tenant_id: str, session_id: str) -> SessionRecord | None:
+        return self._sessions.get((tenant_id, session_id))
+
+    async def list_sessions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+    ) -> tuple[Sequence[SessionRecord], str | None]:
+        rows = [s for s in self._sessions.values() if s.tenant_id == tenant_id]
+        rows.sort(key=lambda s: (s.created_at, s.session_id), reverse=True)
+        page = [s for s in rows if (s.created_at, s.session_id) < after(cursor)][:limit]
+        return page, cursor_of(page[-1].created_at, page[-1].session_id) if len(page) == limit else None
+
+    async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
+        found = [
+            s for s in self._sessions.values() if s.tenant_id == tenant_id and s.fingerprint == fingerprint
+        ]
+        return max(found, key=lambda s: s.created_at, default=None)
+
+    async def delete_session(self, tenant_id: str, session_id: str) -> None:
+        self._sessions.pop((tenant_id, session_id), None)
+        self._documents.pop((tenant_id, session_id), None)
+
+    async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
+        for row in documents:
+            rows = self._documents.setdefault((row.tenant_id, row.session_id), {})
+            rows[row.document.doc_index] = row
+
+    async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
+        rows = self._documents.get((tenant_id, session_id), {})
+        return [rows[i] for i in sorted(rows)]
+
+    async def put_execution(self, execution: ExecutionRecord) -> None:
+        self._executions[(execution.tenant_id, execution.execution_id)] = execution
+
+    async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
+        return self._executions.get((tenant_id, execution_id))
+
+    async def list_executions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+    ) -> tuple[Sequence[ExecutionRecord], str | None]:
+        rows = [
+            e
+            for e in self._executions.values()
+            if e.tenant_id == tenant_id and session_id in (None, e.session_id)
+        ]
+        rows.sort(key=lambda e: (e.created_at, e.execution_id), reverse=True)
+        page = [e for e in rows if (e.created_at, e.execution_id) < after(cursor)][:limit]
+        return page, cursor_of(page[-1].created_at, page[-1].execution_id) if len(page) == limit else None

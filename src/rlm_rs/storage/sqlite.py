@@ -1,0 +1,139 @@
+"""Journal and catalog in one SQLite file: the embedded default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import apsw
+from pydantic import TypeAdapter
+
+from rlm_rs.core.errors import Fenced
+from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.storage.database import Database
+from rlm_rs.storage.pages import after, cursor_of
+
+T = TypeVar("T")
+
+SESSION = TypeAdapter(SessionRecord)
+DOCUMENT = TypeAdapter(DocumentRecord)
+EXECUTION = TypeAdapter(ExecutionRecord)
+
+
+class SqliteJournal:
+    """`core.ports.Journal`: the primary key (execution, number) is the fence."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def append(self, execution_id: str, seq: int, record: bytes) -> None:
+        def insert(db: apsw.Connection) -> None:
+            row = db.execute("SELECT max(seq) FROM events WHERE execution_id = ?", (execution_id,)).fetchone()
+            last = -1 if row is None or row[0] is None else row[0]
+            if seq != last + 1:
+                raise Fenced(execution_id=execution_id)
+            db.execute("INSERT INTO events VALUES (?, ?, ?)", (execution_id, seq, record))
+
+        await self._db.write(insert)
+
+    async def read(self, execution_id: str, start: int = 0) -> Sequence[bytes]:
+        query = "SELECT record FROM events WHERE execution_id = ? AND seq >= ? ORDER BY seq"
+        return [row[0] for row in await self._db.read(query, (execution_id, start))]
+
+    async def delete(self, execution_id: str) -> None:
+        await self._db.write(
+            lambda db: db.execute("DELETE FROM events WHERE execution_id = ?", (execution_id,))
+        )
+
+
+class SqliteCatalog:
+    """`core.ports.Catalog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def put_session(self, session: SessionRecord, documents: Sequence[DocumentRecord]) -> None:
+        key = (session.tenant_id, session.session_id)
+
+        def replace(db: apsw.Connection) -> None:
+            db.execute(
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)",
+                (*key, session.created_at, session.fingerprint, SESSION.dump_json(session)),
+            )
+            db.execute("DELETE FROM documents WHERE tenant_id = ? AND session_id = ?", key)
+            _insert_documents(db, documents)
+
+        await self._db.write(replace)
+
+    async def get_session(self, tenant_id: str, session_id: str) -> SessionRecord | None:
+        query = "SELECT record FROM sessions WHERE tenant_id = ? AND session_id = ?"
+        return _one(SESSION, await self._db.read(query, (tenant_id, session_id)))
+
+    async def list_sessions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+    ) -> tuple[Sequence[SessionRecord], str | None]:
+        created_at, last_id = after(cursor)
+        query = """SELECT record FROM sessions WHERE tenant_id = ? AND (created_at, session_id) < (?, ?)
+                   ORDER BY created_at DESC, session_id DESC LIMIT ?"""
+        rows = await self._db.read(query, (tenant_id, created_at, last_id, limit))
+        found = [SESSION.validate_json(row[0]) for row in rows]
+        return found, cursor_of(found[-1].created_at, found[-1].session_id) if len(found) == limit else None
+
+    async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
+        query = """SELECT record FROM sessions WHERE tenant_id = ? AND fingerprint = ?
+                   ORDER BY created_at DESC LIMIT 1"""
+        return _one(SESSION, await self._db.read(query, (tenant_id, fingerprint)))
+
+    async def delete_session(self, tenant_id: str, session_id: str) -> None:
+        def remove(db: apsw.Connection) -> None:
+            for table in ("sessions", "documents"):
+                db.execute(
+                    f"DELETE FROM {table} WHERE tenant_id = ? AND session_id = ?", (tenant_id, session_id)
+                )
+
+        await self._db.write(remove)
+
+    async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
+        await self._db.write(lambda db: _insert_documents(db, documents))
+
+    async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
+        query = "SELECT record FROM documents WHERE tenant_id = ? AND session_id = ? ORDER BY doc_index"
+        return [DOCUMENT.validate_json(row[0]) for row in await self._db.read(query, (tenant_id, session_id))]
+
+    async def put_execution(self, execution: ExecutionRecord) -> None:
+        row = (
+            execution.tenant_id,
+            execution.execution_id,
+            execution.session_id,
+            execution.created_at,
+            EXECUTION.dump_json(execution),
+        )
+        await self._db.write(
+            lambda db: db.execute("INSERT OR REPLACE INTO executions VALUES (?, ?, ?, ?, ?)", row)
+        )
+
+    async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
+        query = "SELECT record FROM executions WHERE tenant_id = ? AND execution_id = ?"
+        return _one(EXECUTION, await self._db.read(query, (tenant_id, execution_id)))
+
+    async def list_executions(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+    ) -> tuple[Sequence[ExecutionRecord], str | None]:
+        created_at, last_id = after(cursor)
+        of_session = "AND session_id = ?" if session_id else ""
+        query = f"""SELECT record FROM executions
+                    WHERE tenant_id = ? AND (created_at, execution_id) < (?, ?) {of_session}
+                    ORDER BY created_at DESC, execution_id DESC LIMIT ?"""
+        bindings = (tenant_id, created_at, last_id, *([session_id] if session_id else []), limit)
+        found = [EXECUTION.validate_json(row[0]) for row in await self._db.read(query, bindings)]
+        return found, cursor_of(found[-1].created_at, found[-1].execution_id) if len(found) == limit else None
+
+
+def _insert_documents(db: apsw.Connection, documents: Sequence[DocumentRecord]) -> None:
+    rows = [(d.tenant_id, d.session_id, d.document.doc_index, DOCUMENT.dump_json(d)) for d in documents]
+    if rows:
+        db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+
+
+def _one(adapter: TypeAdapter[T], rows: Sequence[tuple[Any, ...]]) -> T | None:
+    return adapter.validate_json(rows[0][0]) if rows else None
