@@ -1,0 +1,1 @@
+"""One module per format: `render(source, out)` writes a source's text and structure to a `Renderer`."""
