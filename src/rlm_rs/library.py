@@ -1,0 +1,320 @@
+"""The Python library: `RLM().ask(question, paths)`, sync and async, with the same names.
+
+from rlm_rs import RLM
+
+answer = RLM().ask("Which agreements renew automatically?", ["contracts/"])
+print(answer)
+for citation in answer.citations:
+    print(citation.source_name, citation.page, citation.text)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+
+from rlm_rs.core.answers import Answer, ExecutionFailed
+from rlm_rs.core.corpus import Corpus, Document
+from rlm_rs.core.execution import Event, Finished, OutputMode, Run
+from rlm_rs.core.ports import ModelProvider
+from rlm_rs.core.records import ExecutionRecord
+from rlm_rs.core.spans import SpanRef
+from rlm_rs.orchestrator.answerer import answer
+from rlm_rs.orchestrator.executions import Ask, checked, go_on, report, start
+from rlm_rs.orchestrator.ingestion import Progress
+from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of, named_apart
+from rlm_rs.orchestrator.verifying import Verification, verify
+from rlm_rs.sandbox.protocol import ContextShape
+from rlm_rs.settings import Settings, load_settings
+from rlm_rs.wiring import Wiring, wire
+
+T = TypeVar("T")
+Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
+
+LOCAL_TENANT = "local"
+
+
+class RLM:
+    """Recursive Language Models over files, in this process.
+
+    root_model, sub_model: names at the provider; by default those of the settings. provider: a
+    `ModelProvider` of your own (`rlm_rs.testing.models.ScriptedModel`, for one). data_dir: where sessions
+    and journals are kept. budgets: fields of `Budgets` to replace. Other settings come from the environment
+    (`rlm_rs.settings.Settings`).
+    """
+
+    def __init__(
+        self,
+        *,
+        root_model: str | None = None,
+        sub_model: str | None = None,
+        provider: ModelProvider | None = None,
+        data_dir: str | PathLike[str] | None = None,
+        budgets: Mapping[str, Any] | None = None,
+        context_shape: ContextShape = "documents",
+        settings: Settings | None = None,
+        tenant_id: str = LOCAL_TENANT,
+    ) -> None:
+        chosen = Path(fspath(data_dir)) if data_dir is not None else None
+        self._settings = settings or load_settings(rlm_data_dir=chosen)
+        self._provider = provider
+        self._models = (root_model, sub_model)
+        self._budgets = dict(budgets or {})
+        self._context_shape: ContextShape = context_shape
+        self._tenant_id = tenant_id
+        self._wiring: Wiring | None = None
+        self._loop: _LoopThread | None = None
+
+    # ---- asynchronous
+
+    async def aask(
+        self, question: str, paths: Paths, *, progress: Progress | None = None, **options: Any
+    ) -> Answer:
+        """Answer a question over files, folders, globs or archives.
+
+        options: `budgets`, `output_mode` ("ANSWER" or "CONTEXTS"). Raises `ExecutionFailed`, which carries
+        the result so far, when there is no answer; a partial answer is returned with `partial` set.
+        """
+        ask = self._ask(question, **options)
+        corpus = await self.aprepare(paths, progress=progress)
+        return await self._answered(ask, corpus)
+
+    async def astream(self, question: str, paths: Paths, **options: Any) -> AsyncIterator[Event | Answer]:
+        """The events of an ask as they are recorded, and at last the answer."""
+        ask = self._ask(question, **options)
+        corpus = await self.aprepare(paths)
+        async for item in self._streamed(ask, corpus):
+            yield item
+
+    async def asession(self, paths: Paths, *, progress: Progress | None = None) -> Session:
+        """Parse once, ask often."""
+        return Session(self, await self.aprepare(paths, progress=progress))
+
+    async def aresume(self, execution_id: str) -> Answer:
+        """Go on with an execution that was interrupted; no recorded call is paid again."""
+        run, corpus = await go_on(self._tenant_id, execution_id, self.wiring.ports)
+        return _raised(await report(run, corpus, self.wiring.ports))
+
+    async def averify(self, ref: SpanRef) -> Verification:
+        """Recompute a citation from the stored text."""
+        ports = self.wiring.ports
+        corpus = await corpus_of(self._tenant_id, ref.session_id, ports.catalog)
+        return await verify(ref, corpus, ports.texts)
+
+    async def aexecutions(self, limit: int = 100) -> Sequence[ExecutionRecord]:
+        """The newest executions, newest first."""
+        return (await self.wiring.ports.catalog.list_executions(self._tenant_id, limit))[0]
+
+    async def aprepare(
+        self,
+        paths: Paths,
+        *,
+        progress: Progress | None = None,
+        stdin: BinaryIO | None = None,
+        fresh: bool = False,
+    ) -> Corpus:
+        """A session over these paths: the one made before if their content is the same, else a new one."""
+        wiring, spool = self.wiring, self.wiring.spool_dir()
+        ports = wiring.ports
+        try:
+            found = await asyncio.to_thread(wiring.sources, _as_list(paths), spool, stdin)
+            sources = named_apart(found)
+            fingerprint = await fingerprint_of(sources, wiring.parser.version)
+            known = None
+            if not fresh:
+                known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
+            ingestion = wiring.ingestion(self._tenant_id)
+            return known or await create_corpus(ingestion, sources, ports.catalog, fingerprint, progress)
+        finally:
+            shutil.rmtree(spool, ignore_errors=True)
+
+    async def aclose(self) -> None:
+        """End every process and connection."""
+        if self._wiring is not None:
+            wiring, self._wiring = self._wiring, None
+            await wiring.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # ---- synchronous: the same, on a thread of its own, so that it also works where a loop runs already
+
+    def ask(self, question: str, paths: Paths, *, progress: Progress | None = None, **options: Any) -> Answer:
+        """`aask`, waiting for the answer."""
+        return self._wait(self.aask(question, paths, progress=progress, **options))
+
+    def stream(self, question: str, paths: Paths, **options: Any) -> Iterator[Event | Answer]:
+        """`astream`, as an ordinary iterator."""
+        items = self.astream(question, paths, **options)
+        while (item := self._wait(_next(items))) is not None:
+            yield item
+
+    def session(self, paths: Paths, *, progress: Progress | None = None) -> Session:
+        """`asession`, waiting until the documents are parsed."""
+        return self._wait(self.asession(paths, progress=progress))
+
+    def resume(self, execution_id: str) -> Answer:
+        """`aresume`, waiting for the answer."""
+        return self._wait(self.aresume(execution_id))
+
+    def verify(self, ref: SpanRef) -> Verification:
+        """`averify`, waiting."""
+        return self._wait(self.averify(ref))
+
+    def executions(self, limit: int = 100) -> Sequence[ExecutionRecord]:
+        """`aexecutions`, waiting."""
+        return self._wait(self.aexecutions(limit))
+
+    def close(self) -> None:
+        """`aclose`, waiting."""
+        if self._loop is not None:
+            self._wait(self.aclose())
+            self._loop.stop()
+            self._loop = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- inside
+
+    @property
+    def wiring(self) -> Wiring:
+        """The wired parts, made at first use."""
+        if self._wiring is None:
+            self._wiring = wire(self._settings, provider=self._provider)
+        return self._wiring
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant whose data this is."""
+        return self._tenant_id
+
+    def _ask(
+        self, question: str, budgets: Mapping[str, Any] | None = None, output_mode: OutputMode = "ANSWER"
+    ) -> Ask:
+        ask = Ask(
+            question=question,
+            models=self.wiring.models(*self._models),
+            budgets=self._settings.budgets({**self._budgets, **(budgets or {})}),
+            output_mode=output_mode,
+            context_shape=self._context_shape,
+        )
+        return checked(ask, self.wiring.ports.prices)
+
+    async def _answered(self, ask: Ask, corpus: Corpus) -> Answer:
+        ports = self.wiring.ports
+        run = await answer(await start(ask, corpus, ports), corpus, ports)
+        return _raised(await report(run, corpus, ports))
+
+    async def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncIterator[Event | Answer]:
+        ports = self.wiring.ports
+        run = await start(ask, corpus, ports)
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        wanted = run.execution.execution_id
+        unlisten = ports.log.listen(
+            lambda owner, _, event: events.put_nowait(event) if owner == wanted else None
+        )
+        work: asyncio.Task[Run] = asyncio.ensure_future(answer(run, corpus, ports))
+        work.add_done_callback(lambda _: events.put_nowait(_END))
+        try:
+            while (event := await events.get()) is not _END:
+                yield event
+            yield _raised(await report(await work, corpus, ports))
+        finally:
+            unlisten()
+            work.cancel()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            self._loop = _LoopThread()
+        return self._loop.wait(work)
+
+
+_END: Any = object()
+
+
+class Session:
+    """Documents parsed once; ask as often as you like. `documents` tells which could be read."""
+
+    def __init__(self, rlm: RLM, corpus: Corpus) -> None:
+        self._rlm = rlm
+        self._corpus = corpus
+
+    @property
+    def session_id(self) -> str:
+        """Its id."""
+        return self._corpus.session_id
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Its documents, those that could not be read included."""
+        return self._corpus.documents
+
+    async def aask(self, question: str, **options: Any) -> Answer:
+        """Answer a question over the session's documents; options as in `RLM.aask`."""
+        return await self._rlm._answered(self._rlm._ask(question, **options), self._corpus)
+
+    async def astream(self, question: str, **options: Any) -> AsyncIterator[Event | Answer]:
+        """The events of an ask as they are recorded, and at last the answer."""
+        async for item in self._rlm._streamed(self._rlm._ask(question, **options), self._corpus):
+            yield item
+
+    def ask(self, question: str, **options: Any) -> Answer:
+        """`aask`, waiting for the answer."""
+        return self._rlm._wait(self.aask(question, **options))
+
+
+class _LoopThread:
+    """An event loop on a daemon thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rlm", daemon=True)
+        self._thread.start()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _next(items: AsyncIterator[Event | Answer]) -> Event | Answer | None:
+    return await anext(items, None)
+
+
+def _raised(result: Answer) -> Answer:
+    """The result, unless there is nothing in it to read."""
+    if result.text is None and not result.contexts and result.status != "COMPLETED":
+        raise ExecutionFailed(result)
+    return result
+
+
+def _as_list(paths: Paths) -> list[str]:
+    if isinstance(paths, str | PathLike):
+        return [fspath(paths)]
+    return [fspath(path) for path in paths]
+
+
+__all__ = ["RLM", "Answer", "Finished", "Session"]

@@ -1,0 +1,114 @@
+"""Starting, resuming and reporting executions: what every surface does around the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from rlm_rs.core.answers import Answer, CheckedCitation
+from rlm_rs.core.budget import Budgets
+from rlm_rs.core.citing import Citation
+from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.execution import Execution, Models, OutputMode, Run
+from rlm_rs.core.model import Usage
+from rlm_rs.core.pricing import Price, cost
+from rlm_rs.orchestrator.answerer import answer
+from rlm_rs.orchestrator.event_log import replayed
+from rlm_rs.orchestrator.outcome import record_of
+from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.sessions import corpus_of
+from rlm_rs.orchestrator.verifying import verify
+from rlm_rs.sandbox.protocol import ContextShape
+
+CHECKED_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question and how it is to be answered."""
+
+    question: str
+    models: Models
+    budgets: Budgets
+    output_mode: OutputMode = "ANSWER"
+    context_shape: ContextShape = "documents"
+
+
+def new_execution_id() -> str:
+    """A fresh execution id."""
+    return f"exec_{uuid4().hex}"
+
+
+def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
+    """The ask itself. Raises `ValidationFailed` for one that could not be kept to."""
+    if not ask.question.strip():
+        raise ValidationFailed(reason="The question is empty.")
+    unpriced = [m for m in (ask.models.root, ask.models.sub) if cost(m, Usage(), prices) is None]
+    if ask.budgets.max_cost_usd is not None and unpriced:
+        raise ValidationFailed(
+            reason=f"max_cost_usd needs the price of {unpriced[0]}: set RLM_PRICES_JSON, or bound max_total_tokens."
+        )
+    return ask
+
+
+async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None = None) -> Run:
+    """Record a new execution; nothing is asked of a model yet."""
+    execution = Execution(
+        execution_id=execution_id or new_execution_id(),
+        tenant_id=corpus.tenant_id,
+        session_id=corpus.session_id,
+        question=ask.question,
+        models=ask.models,
+        budgets=ask.budgets,
+        output_mode=ask.output_mode,
+        context_shape=ask.context_shape,
+        created_at=time.time(),
+    )
+    run = await ports.log.start(execution)
+    await ports.catalog.put_execution(record_of(run))
+    return run
+
+
+async def go_on(tenant_id: str, execution_id: str, ports: Ports) -> tuple[Run, Corpus]:
+    """Drive an execution from where its journal stands to its end; a finished one is only read."""
+    run = await replayed(ports.log, tenant_id, execution_id)
+    corpus = await corpus_of(tenant_id, run.execution.session_id, ports.catalog)
+    return (run if run.finished else await answer(run, corpus, ports)), corpus
+
+
+async def report(run: Run, corpus: Corpus, ports: Ports) -> Answer:
+    """The answer of a run so far, with every citation recomputed."""
+    end, slots = run.finished, asyncio.Semaphore(CHECKED_AT_ONCE)
+
+    async def check(citation: Citation) -> CheckedCitation:
+        async with slots:
+            found = await verify(citation.ref, corpus, ports.texts)
+        return CheckedCitation(
+            citation.ref,
+            citation.source_name,
+            citation.page,
+            found.text,
+            citation.support,
+            found.valid,
+            citation.note,
+        )
+
+    citations = await asyncio.gather(*(check(c) for c in (end.citations if end else ())))
+    return Answer(
+        execution_id=run.execution.execution_id,
+        session_id=corpus.session_id,
+        question=run.execution.question,
+        status=record_of(run).status,
+        text=end.answer if end else None,
+        value=end.value if end else None,
+        partial=end.partial if end else False,
+        error=end.error if end else None,
+        citations=tuple(citations),
+        contexts=end.contexts if end else (),
+        documents=corpus.documents,
+        spend=run.spend,
+    )

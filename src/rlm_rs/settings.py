@@ -1,0 +1,147 @@
+"""Settings: flags over environment over `rlm.toml` over defaults, with the names users already know.
+
+A wrong value is one line that names the variable. `rlm.toml` is read from `$RLM_CONFIG`, else from
+`rlm/rlm.toml` below the user's configuration folder; never from the folder one happens to stand in, since
+a stranger's repository must not be able to send a key to another server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rlm_rs.core.budget import Budgets
+from rlm_rs.core.errors import SettingInvalid, ValidationFailed
+from rlm_rs.core.pricing import Price, parse_context_windows, parse_prices
+
+ProviderName = Literal["fake", "openai", "azure_openai"]
+
+
+def default_data_dir() -> Path:
+    """`rlm` below the user's data folder (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rlm"
+
+
+def config_file() -> Path:
+    """Where `rlm.toml` is looked for."""
+    chosen = os.environ.get("RLM_CONFIG")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rlm" / "rlm.toml"
+
+
+class Settings(BaseSettings):
+    """Every setting of the embedded profile. Names are environment variables, in lower case here."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    rlm_data_dir: Path = Field(default_factory=default_data_dir, description="where everything is kept")
+    s3_bucket: str = Field("rlm", min_length=3, description="bucket of all objects; a folder when embedded")
+    llm_provider: ProviderName | None = Field(
+        None, description="fake, openai or azure_openai; by default what a key is set for, else fake"
+    )
+    openai_api_key: SecretStr | None = Field(None, description="key for OpenAI or a compatible server")
+    openai_base_url: str | None = Field(None, description="URL of an OpenAI-compatible server")
+    openai_timeout_seconds: float = Field(120.0, gt=0, description="one attempt of one model call")
+    openai_max_retries: int = Field(3, ge=1, le=20, description="attempts in total for one model call")
+    openai_use_responses_api: bool = Field(False, description="Responses API in place of chat completions")
+    azure_openai_endpoint: str | None = Field(None, description="endpoint of an Azure OpenAI resource")
+    azure_openai_api_key: SecretStr | None = Field(None, description="key of that resource")
+    openai_api_version: str | None = Field(None, description="Azure OpenAI API version")
+    default_root_model: str | None = Field(None, description="root model when none is named")
+    default_sub_model: str | None = Field(None, description="sub model when none is named")
+    default_models_json: str | None = Field(None, description='{"root_model": …, "sub_model": …}')
+    default_budgets_json: str | None = Field(None, description="budgets that replace the built-in ones")
+    model_context_windows_json: str | None = Field(None, description='{"model": tokens}')
+    rlm_prices_json: str | None = Field(None, description='{"model": {"input": …, "output": …}} per million')
+    tool_resolution_max_concurrency: int = Field(16, ge=1, le=1000, description="sub-calls in flight")
+    subcall_max_tokens: int = Field(2048, ge=1, description="output tokens of a sub-call without a limit")
+    enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
+    citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
+    sandbox_runner: Literal["process"] = Field("process", description="how steps are run")
+    parser_workers: int = Field(2, ge=1, le=64, description="documents parsed at the same time")
+
+    @field_validator("rlm_data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+    def budgets(self, changes: Mapping[str, Any] | None = None) -> Budgets:
+        """Budgets: these changes over DEFAULT_BUDGETS_JSON over the built-in ones."""
+        defaults = _json_object("DEFAULT_BUDGETS_JSON", self.default_budgets_json)
+        try:
+            configured = Budgets().merged(defaults)
+        except ValidationFailed as error:
+            raise SettingInvalid(
+                variable="DEFAULT_BUDGETS_JSON", value=self.default_budgets_json, reason=error.message
+            ) from error
+        return configured.merged(
+            {name: value for name, value in (changes or {}).items() if value is not None}
+        )
+
+    def prices(self) -> Mapping[str, Price]:
+        """The operator's prices."""
+        return parse_prices(self.rlm_prices_json) if self.rlm_prices_json else {}
+
+    def windows(self) -> Mapping[str, int]:
+        """The operator's context windows."""
+        text = self.model_context_windows_json
+        return parse_context_windows(text) if text else {}
+
+    def default_models(self) -> Mapping[str, str]:
+        """`root_model` and `sub_model` as configured, where they are."""
+        models = _json_object("DEFAULT_MODELS_JSON", self.default_models_json)
+        named = {"root_model": self.default_root_model, "sub_model": self.default_sub_model}
+        return {**models, **{name: model for name, model in named.items() if model}}
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from all sources; flags that are None are as if not given. Raises `SettingInvalid`."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "rlm.toml"
+        raise SettingInvalid(variable=name, value=_shown(name, given), reason=first["msg"]) from None
+    except (OSError, ValueError) as error:
+        raise SettingInvalid(variable=str(config_file()), value="", reason=str(error)) from None
+
+
+def _shown(name: str, given: Mapping[str, Any]) -> str:
+    value = given.get(name.lower(), os.environ.get(name, ""))
+    return "…" if "KEY" in name else str(value)
+
+
+def _json_object(variable: str, text: str | None) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise SettingInvalid(variable=variable, value=text, reason=f"not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise SettingInvalid(variable=variable, value=text, reason="must be a JSON object")
+    return value

@@ -1,0 +1,193 @@
+"""The composition root: settings to ports. The only module that knows the adapters.
+
+Every entry point and every test gets its parts here, and may hand in its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from rlm_rs.core.corpus import Source
+from rlm_rs.core.errors import SettingInvalid, ValidationFailed
+from rlm_rs.core.execution import Models
+from rlm_rs.core.ports import Blobs, Catalog, Journal, ModelProvider, Parser, Sandbox
+from rlm_rs.orchestrator.completions import Completions
+from rlm_rs.orchestrator.event_log import EventLog
+from rlm_rs.orchestrator.ingestion import Ingestion
+from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.sessions import new_session_id
+from rlm_rs.orchestrator.texts import DocumentTexts
+from rlm_rs.parser.pool import ParserPool
+from rlm_rs.parser.sources import discover
+from rlm_rs.runners.image import CorpusImages
+from rlm_rs.runners.process import ProcessRunner
+from rlm_rs.settings import Settings
+from rlm_rs.storage.blobs import DirectoryBlobs
+from rlm_rs.storage.database import Database
+from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
+
+FAKE = "fake"
+OFFLINE_NOTICE = (
+    "No model key is set: answering with the offline policy, which searches and quotes but does not reason. "
+    "Set OPENAI_API_KEY for a real model."
+)
+DEFAULT_MODELS = {FAKE: Models("fake-root", "fake-sub"), "openai": Models("gpt-5", "gpt-5-mini")}
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Everything wired together. `close` ends every process and connection it started."""
+
+    settings: Settings
+    ports: Ports
+    parser: Parser
+    database: Database
+    spool: Path
+
+    def models(self, root: str | None = None, sub: str | None = None) -> Models:
+        """The models to use: as named here, else as configured, else the provider's defaults."""
+        configured = self.settings.default_models()
+        name = self.ports.provider.name
+        fallback = DEFAULT_MODELS.get(name)
+        root = root or configured.get("root_model") or (fallback.root if fallback else None)
+        if root is None:
+            raise ValidationFailed(
+                reason=f"Name a root model for {name}: DEFAULT_ROOT_MODEL or --root-model."
+            )
+        if name == FAKE and not root.startswith(FAKE):
+            raise ValidationFailed(
+                reason=f"{root} needs a key: set OPENAI_API_KEY (or OPENAI_BASE_URL), or leave the model out "
+                "to answer with the offline policy."
+            )
+        sub = (
+            sub
+            or configured.get("sub_model")
+            or (fallback.sub if fallback and root == fallback.root else root)
+        )
+        return Models(root, sub)
+
+    def sources(self, paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None) -> list[Source]:
+        """The documents that paths, folders, globs, archives and `-` stand for."""
+        return list(discover(paths, spool=spool, stdin=stdin))
+
+    def ingestion(self, tenant_id: str, session_id: str | None = None) -> Ingestion:
+        """What turns sources into the documents of a session."""
+        return Ingestion(
+            parser=self.parser,
+            blobs=self.ports.blobs,
+            bucket=self.ports.bucket,
+            tenant_id=tenant_id,
+            session_id=session_id or new_session_id(),
+            spool=self.spool,
+            workers=self.settings.parser_workers,
+        )
+
+    def spool_dir(self) -> Path:
+        """A fresh temporary folder beside the data, so that files move instead of being copied."""
+        self.spool.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self.spool))
+
+    async def close(self) -> None:
+        """End everything, in the reverse order of its making."""
+        await self.ports.sandbox.close()
+        await self.parser.close()
+        await self.ports.provider.close()
+        await self.database.close()
+        shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def wire(
+    settings: Settings, *, provider: ModelProvider | None = None, sandbox: Sandbox | None = None
+) -> Wiring:
+    """The embedded profile: one data directory, nothing to start."""
+    data_dir = settings.rlm_data_dir
+    blobs = _blobs(data_dir)
+    database = Database(data_dir / "rlm.sqlite")
+    provider = provider or _provider(settings)
+    sandbox = sandbox or ProcessRunner(CorpusImages(blobs, data_dir / "images"))
+    ports = _ports(settings, SqliteJournal(database), SqliteCatalog(database), blobs, provider, sandbox)
+    spool = data_dir / "spool" / new_session_id()
+    return Wiring(settings, ports, ParserPool(workers=settings.parser_workers), database, spool)
+
+
+def _ports(
+    settings: Settings,
+    journal: Journal,
+    catalog: Catalog,
+    blobs: Blobs,
+    provider: ModelProvider,
+    sandbox: Sandbox,
+) -> Ports:
+    prices, bucket = settings.prices(), settings.s3_bucket
+    return Ports(
+        log=EventLog(journal, blobs, bucket),
+        blobs=blobs,
+        catalog=catalog,
+        provider=provider,
+        sandbox=sandbox,
+        completions=Completions(provider, blobs, prices, bucket),
+        texts=DocumentTexts(blobs),
+        bucket=bucket,
+        concurrency=settings.tool_resolution_max_concurrency,
+        subcall_max_tokens=settings.subcall_max_tokens,
+        state_summary=settings.enable_root_state_summary,
+        merge_gap_chars=settings.citation_merge_gap_chars,
+        prices=prices,
+        windows=settings.windows(),
+    )
+
+
+def _blobs(data_dir: Path) -> DirectoryBlobs:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return DirectoryBlobs(data_dir / "blobs")
+    except OSError as error:
+        raise SettingInvalid(
+            variable="RLM_DATA_DIR", value=str(data_dir), reason=f"cannot be written: {error.strerror}"
+        ) from error
+
+
+def provider_name(settings: Settings) -> str:
+    """The provider that is configured, or that a key is set for, or the offline policy."""
+    if settings.llm_provider:
+        return settings.llm_provider
+    if settings.azure_openai_endpoint and settings.azure_openai_api_key:
+        return "azure_openai"
+    return "openai" if settings.openai_api_key or settings.openai_base_url else FAKE
+
+
+def _provider(settings: Settings) -> ModelProvider:
+    name = provider_name(settings)
+    if name == FAKE:
+        from rlm_rs.providers.fake import FakeProvider
+
+        return FakeProvider()
+    # the official SDK takes about two seconds to import
+    from rlm_rs.providers.openai import OpenAIConfig, OpenAIProvider
+
+    azure = name == "azure_openai"
+    key = settings.azure_openai_api_key if azure else settings.openai_api_key
+    if azure and not (settings.azure_openai_endpoint and key):
+        raise SettingInvalid(
+            variable="AZURE_OPENAI_ENDPOINT",
+            value=settings.azure_openai_endpoint or "",
+            reason="set it and AZURE_OPENAI_API_KEY to use azure_openai.",
+        )
+    if not azure and key is None and settings.openai_base_url is None:
+        raise SettingInvalid(variable="OPENAI_API_KEY", value="", reason="set it, or OPENAI_BASE_URL.")
+    return OpenAIProvider(
+        OpenAIConfig(
+            api_key=key.get_secret_value() if key else None,
+            base_url=settings.openai_base_url,
+            azure_endpoint=settings.azure_openai_endpoint if azure else None,
+            azure_api_version=settings.openai_api_version,
+            timeout_seconds=settings.openai_timeout_seconds,
+            max_retries=settings.openai_max_retries,
+            use_responses=settings.openai_use_responses_api,
+        )
+    )
