@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from rlm_rs.sandbox.frames import HEADER, MAX_FRAME_BYTES, REPLY
+from rlm_rs.sandbox.frames import FAILED, HEADER, MAX_FRAME_BYTES, REPLY
 
 READ_BYTES = 1 << 18
+MAX_FAILURE_BYTES = 1 << 14
 
 
 class ReplyEnded(Exception):
     """The child ended before it had replied."""
+
+
+class StepProgramFailed(Exception):
+    """The step program says that it failed, and how."""
 
 
 class ReplyMalformed(Exception):
@@ -50,10 +55,14 @@ async def _read_exactly(child: socket.socket, count: int) -> bytearray:
 
 
 async def read_reply(child: socket.socket) -> bytes:
-    """The body of the child's next frame. Raises `ReplyEnded` or `ReplyMalformed`."""
+    """The body of the child's next frame. Raises `ReplyEnded`, `ReplyMalformed` or `StepProgramFailed`."""
     kind, length = HEADER.unpack(await _read_exactly(child, HEADER.size))
-    if kind != REPLY:
+    if kind not in (REPLY, FAILED):
         raise ReplyMalformed("it is not a reply frame")
-    if length > MAX_FRAME_BYTES:
-        raise ReplyMalformed(f"it would be {length} bytes, more than the {MAX_FRAME_BYTES} allowed")
-    return bytes(await _read_exactly(child, length))
+    limit = MAX_FRAME_BYTES if kind == REPLY else MAX_FAILURE_BYTES
+    if length > limit:
+        raise ReplyMalformed(f"it would be {length} bytes, more than the {limit} allowed")
+    body = bytes(await _read_exactly(child, length))
+    if kind == FAILED:
+        raise StepProgramFailed(body.decode("utf-8", "replace"))
+    return body

@@ -42,7 +42,7 @@ MAX_OWN_SEGMENTS = 48
 PACK_BYTES = 1 << 30
 READS_AT_ONCE = 16
 IMAGES_REMEMBERED = 256
-TABLES = ("documents.tab", "info.json", "index.u64", "structure.json")
+TABLES = ("documents.tab", "info.json", "structure.json", "index.u64")
 MANIFEST = "image.json"
 
 
@@ -68,8 +68,8 @@ class Tables:
 
     rows: BinaryIO
     info: BinaryIO
-    index: BinaryIO
     structure: BinaryIO
+    index: BinaryIO
     lengths: dict[str, int] = field(default_factory=lambda: {"info": 0, "index": 0, "structure": 0})
 
     def add(self, document: Document, segment: int, byte_start: int, parts: Parts) -> None:
@@ -219,7 +219,9 @@ class ImageBuild:
     async def run(self) -> None:
         """Write every file of the image, the manifest last."""
         with ExitStack() as files:
-            tables = Tables(*(files.enter_context((self._draft / name).open("wb")) for name in TABLES))
+            opened = [files.enter_context((self._draft / name).open("wb")) for name in TABLES]
+            rows, info, structure, index = opened
+            tables = Tables(rows, info, structure, index)
             await self._write_documents(tables)
         await asyncio.to_thread(self._write_manifest)
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from rlm_rs.core.errors import SandboxFailed
-from rlm_rs.sandbox import frames
-from rlm_rs.sandbox.zygote import MESSAGE_BYTES
+from rlm_rs.sandbox import frames, seccomp
+from rlm_rs.sandbox.lockdown import Layers
 
+MESSAGE_BYTES = 1 << 16
 START_SECONDS = 30.0
+STILLBORN_ALLOWED = 8
 ENGINES = ("re2", "stringzilla")
 
 # The step program is found by explicit paths alone, and without the host package's own __init__: the
@@ -30,9 +32,11 @@ import sys, types
 package = types.ModuleType("rlm_rs")
 package.__path__ = [sys.argv[1]]
 sys.modules["rlm_rs"] = package
-sys.path += sys.argv[3:]
+sys.path += sys.argv[4:]
+from rlm_rs.sandbox.birth import begin
+birth = begin(int(sys.argv[2]), frozenset(sys.argv[3].split(",")))
 from rlm_rs.sandbox.zygote import main
-main(int(sys.argv[2]))
+main(birth)
 """
 
 
@@ -47,6 +51,12 @@ class Ended:
     status: int
     cpu_seconds: float
     peak_memory_bytes: int
+
+
+def describe_exit(wait_status: int) -> str:
+    """In words: the signal that ended a process, or its exit status."""
+    code = os.waitstatus_to_exitcode(wait_status)
+    return f"exit status {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
 
 
 @dataclass(slots=True, eq=False)
@@ -89,16 +99,16 @@ def _engine_paths() -> list[str]:
     return list(folders)
 
 
-def _command(control: socket.socket) -> list[str]:
-    package = Path(frames.__file__).parent.parent
-    options = ["-s", "-S", "-P", "-X", "utf8"]
-    return [sys.executable, *options, "-c", BOOT, str(package), str(control.fileno()), *_engine_paths()]
+def _command(control: socket.socket, leave_out: frozenset[str]) -> list[str]:
+    package = str(Path(frames.__file__).parent.parent)
+    boot = [sys.executable, "-s", "-S", "-P", "-X", "utf8", "-c", BOOT]
+    return [*boot, package, str(control.fileno()), ",".join(sorted(leave_out)), *_engine_paths()]
 
 
-def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(control: socket.socket, leave_out: frozenset[str]) -> subprocess.Popen[bytes]:
     """Start the process: empty environment but for the hash seed, which -I would ignore."""
     return subprocess.Popen(
-        _command(control),
+        _command(control, leave_out),
         env={"PYTHONHASHSEED": "0"},
         cwd="/",
         pass_fds=(control.fileno(),),
@@ -116,25 +126,31 @@ class Nursery:
     control: socket.socket
     spares: int
     loop: asyncio.AbstractEventLoop
-    started: asyncio.Future[dict[str, Any]]
+    started: asyncio.Future[Layers]
+    layers: Layers | None = None
     lost: bool = False
     expected: int = 0
+    stillborn: int = 0
     ready: deque[Child] = field(default_factory=deque)
     waiting: deque[asyncio.Future[Child]] = field(default_factory=deque)
     alive: dict[int, Child] = field(default_factory=dict)
 
     @classmethod
-    async def start(cls, spares: int) -> Nursery:
+    async def start(cls, spares: int, leave_out: frozenset[str] = frozenset()) -> Nursery:
         """Start a zygote and wait until it can fork. Raises `SandboxFailed` with the zygote's reason."""
+        try:
+            seccomp.machine()
+        except seccomp.SeccompUnavailable as error:
+            raise SandboxFailed(reason=f"{error}. Steps run on Linux (x86-64 or arm64)") from None
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there:
-            process = _spawn(there)
+            process = _spawn(there, leave_out)
         here.setblocking(False)
         loop = asyncio.get_running_loop()
         nursery = cls(process, here, spares, loop, loop.create_future())
         loop.add_reader(here, nursery._drain)
         try:
-            await asyncio.wait_for(nursery.started, START_SECONDS)
+            nursery.layers = await asyncio.wait_for(nursery.started, START_SECONDS)
         except BaseException:
             nursery.close()
             raise
@@ -202,7 +218,7 @@ class Nursery:
             case {"exit": int(number), "status": status, "cpu": cpu, "peak": peak}:
                 self._bury(number, Ended(status, cpu, peak))
             case {"ready": dict(report)}:
-                self.started.set_result(report)
+                self.started.set_result(Layers.from_dict(report))
             case {"failed": reason}:
                 self.started.set_exception(SandboxFailed(reason=str(reason)))
 
@@ -228,8 +244,17 @@ class Nursery:
         if child in self.ready:
             self.ready.remove(child)
             child.release()
+            self._count_stillborn(ended)
 
-    def _lose(self) -> None:
+    def _count_stillborn(self, ended: Ended) -> None:
+        """A child that ends while it waits was not ended by a step: soon there is no point in more."""
+        self.stillborn += 1
+        if self.stillborn > STILLBORN_ALLOWED:
+            how = describe_exit(ended.status)
+            reason = f"its processes end before they get a step ({how}); `rlm doctor` shows what holds here"
+            self._lose(SandboxFailed(reason=reason))
+
+    def _lose(self, why: Exception | None = None) -> None:
         self.lost = True
         self.loop.remove_reader(self.control)
         self.control.close()
@@ -246,7 +271,7 @@ class Nursery:
         self.ready.clear()
         for future in self.waiting:
             if not future.done():
-                future.set_exception(ZygoteLost())
+                future.set_exception(why or ZygoteLost())
         self.waiting.clear()
         if not self.started.done():
             reason = f"the zygote process ended with status {status} before it was ready"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from rlm_rs.runners.nursery import Ended
+from rlm_rs.runners.nursery import Ended, describe_exit
 from rlm_rs.sandbox.child import EXIT_OUT_OF_MEMORY, EXIT_TIMED_OUT
 from rlm_rs.sandbox.protocol import StepError, StepRequest, StepResult, StepUsage
 
@@ -75,9 +75,7 @@ def without_reply(step: StepRequest, ended: Ended) -> StepResult:
         return violation(step, ended)
     if status == -signal.SIGKILL:
         return _killed(step, ended)
-    if status < 0:
-        return crashed(step, signal.Signals(-status).name, ended)
-    return crashed(step, f"exit status {status}", ended)
+    return crashed(step, describe_exit(ended.status), ended)
 
 
 def _killed(step: StepRequest, ended: Ended) -> StepResult:

@@ -19,12 +19,20 @@ import orjson
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import SandboxFailed
 from rlm_rs.runners import outcomes
-from rlm_rs.runners.exchange import ReplyEnded, ReplyMalformed, read_reply, send_frame, send_step
+from rlm_rs.runners.exchange import (
+    ReplyEnded,
+    ReplyMalformed,
+    StepProgramFailed,
+    read_reply,
+    send_frame,
+    send_step,
+)
 from rlm_rs.runners.image import CorpusImages, open_all
 from rlm_rs.runners.nursery import Child, Nursery, ZygoteLost
 from rlm_rs.runners.reply import parse_reply
 from rlm_rs.runners.suspended import Suspended, SuspendedSteps
 from rlm_rs.sandbox.frames import ANSWERS, STEP
+from rlm_rs.sandbox.lockdown import Layers
 from rlm_rs.sandbox.protocol import StepRequest, StepResult, to_json
 
 ATTEMPTS = 2
@@ -40,6 +48,8 @@ class ProcessConfig:
     cores). suspended: steps that wait in a live child, none longer than `suspended_seconds`.
     wall_factor, wall_grace_seconds: a step is ended after `seconds * wall_factor + wall_grace_seconds`
     by the host's clock, its waiting for sub-calls not counted.
+    leave_out: layers of `lockdown.LAYERS` not to take, so that tests can prove the others alone. There
+    is no way to leave out seccomp.
     """
 
     running: int | None = None
@@ -48,6 +58,7 @@ class ProcessConfig:
     suspended_seconds: float = 900.0
     wall_factor: float = 2.0
     wall_grace_seconds: float = 2.0
+    leave_out: frozenset[str] = frozenset()
 
 
 class ProcessRunner:
@@ -64,9 +75,14 @@ class ProcessRunner:
         self._starting = asyncio.Lock()
         self._closed = False
 
-    async def start(self) -> None:
-        """Start the zygote ahead of the first step. Raises `SandboxFailed` if it cannot work here."""
-        await self._live_nursery()
+    async def start(self) -> Layers:
+        """Start the zygote, if it is not running, and say which layers hold.
+
+        Raises `SandboxFailed` if steps cannot be locked in here.
+        """
+        nursery = await self._live_nursery()
+        assert nursery.layers is not None
+        return nursery.layers
 
     async def run(self, step: StepRequest, corpus: Corpus) -> StepResult:
         """Run a step, or go on with it (see `core.ports.Sandbox.run`)."""
@@ -96,7 +112,7 @@ class ProcessRunner:
                 raise SandboxFailed(reason="it has been closed")
             if self._nursery is None or self._nursery.lost:
                 self._suspended.clear()
-                self._nursery = await Nursery.start(self._spares)
+                self._nursery = await Nursery.start(self._spares, self._config.leave_out)
             return self._nursery
 
     async def _run_afresh(self, step: StepRequest, corpus: Corpus) -> StepResult:
@@ -156,6 +172,8 @@ class ProcessRunner:
             return outcomes.timed_out(step)
         except ReplyMalformed as error:
             return outcomes.malformed(step, str(error))
+        except StepProgramFailed as error:
+            return outcomes.crashed(step, str(error))
         except ReplyEnded:
             return await _without_reply(child, step)
         if result.status == "suspended":

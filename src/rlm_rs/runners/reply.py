@@ -15,9 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.runners.exchange import ReplyMalformed
+from rlm_rs.sandbox.limits import NESTING
 from rlm_rs.sandbox.protocol import Cite, SpanEntry, StepRequest, StepResult, SubcallRequest, View
 
-MAX_DEPTH = 100
+MAX_DEPTH = NESTING + 10
 MAX_NODES = 2_000_000
 MAX_REQUESTS = 10_000
 MAX_NAME_CHARS = 1_000

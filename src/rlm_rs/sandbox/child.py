@@ -12,12 +12,13 @@ import resource
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import NoReturn
 
-from rlm_rs.sandbox import frames
+from rlm_rs.sandbox import frames, lockdown
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.executor import run_step
 from rlm_rs.sandbox.limits import StepTimedOut
@@ -31,6 +32,7 @@ from rlm_rs.sandbox.protocol import (
     from_dict,
     to_json,
 )
+from rlm_rs.sandbox.seccomp import SeccompUnavailable
 
 MAX_DESCRIPTORS = 253
 """Linux passes at most this many descriptors with one message (SCM_MAX_FD, unix(7))."""
@@ -38,10 +40,14 @@ TIMEOUT_REPEAT_SECONDS = 0.05
 """Code that swallows the timeout is interrupted again this often, until the hard CPU limit ends it."""
 CPU_GRACE_SECONDS = 1
 
+FAILURE_CHARS = 2_000
+
 EXIT_FAILED = 70
 """The step program itself raised something: a defect, or code that broke it."""
 EXIT_OUT_OF_MEMORY = 71
 EXIT_TIMED_OUT = 72
+EXIT_UNLOCKED = 73
+"""The child could not be locked, so it ran nothing."""
 
 
 @dataclass(slots=True)
@@ -118,6 +124,11 @@ def run_under_clock(request: StepRequest, corpus: MappedCorpus, channel: ReplyCh
     return replace(result, usage=usage)
 
 
+def warm() -> None:
+    """Run a step of nothing, so that the pages it touches are this process's own before a step arrives."""
+    run_step(StepRequest("", 0, "1"), MappedCorpus.open([]), ReplyChannel(-1))
+
+
 def run_probe(source: str) -> bytes:
     """Run Python with no language layer; the probe leaves what it has to say in `outcome`."""
     names: dict[str, object] = {"__name__": "__probe__"}
@@ -126,11 +137,12 @@ def run_probe(source: str) -> bytes:
 
 
 def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
+    warm()
     kind, body, descriptors = receive_step(reply_socket)
     corpus = MappedCorpus.open(descriptors)
     document = json.loads(body)
-    limits = from_dict(StepLimits, document["limits"])
-    set_step_limits(limits, baseline_data_bytes)
+    set_step_limits(from_dict(StepLimits, document["limits"]), baseline_data_bytes)
+    lockdown.close_border()
     if kind == frames.PROBE:
         reply = run_probe(document["code"])
     else:
@@ -139,17 +151,23 @@ def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
     frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
 
 
-def live(reply_socket: socket.socket, baseline_data_bytes: int) -> NoReturn:
+def live(reply_socket: socket.socket, parent: int, baseline_data_bytes: int) -> NoReturn:
     """The whole life of a child, from its first breath to its exit status. Never returns."""
     status = EXIT_FAILED
     try:
+        lockdown.lock_child(parent)
         _serve(reply_socket, baseline_data_bytes)
         status = 0
     except frames.ConnectionEnded:
         status = 0
+    except SeccompUnavailable:
+        status = EXIT_UNLOCKED
     except StepTimedOut:
         status = EXIT_TIMED_OUT
     except MemoryError:
         status = EXIT_OUT_OF_MEMORY
+    except Exception:  # noqa: BLE001 - the process edge: the host is told what broke the step program
+        reason = traceback.format_exc()[-FAILURE_CHARS:]
+        frames.write_frame(reply_socket.fileno(), frames.FAILED, reason.encode("utf-8", "replace"))
     finally:
         os._exit(status)  # whatever was raised: this process runs no code but the step's

@@ -4,7 +4,7 @@ It is started by `runners.nursery` with an empty environment, imports everything
 and from then on only forks, reaps and talks to its host over one SOCK_SEQPACKET socket:
 
 host to zygote   {"fork": n}
-zygote to host   {"ready": {...}} once; {"child": id} with the child's reply socket and pidfd;
+zygote to host   {"ready": layers} once; {"child": id} with the child's reply socket and pidfd;
                  {"exit": id, "status": waitstatus, "cpu": seconds, "peak": bytes}; {"failed": text}
 
 The zygote never reads anything a step wrote.
@@ -19,12 +19,15 @@ import os
 import select
 import signal
 import socket
+import sys
 import traceback
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from rlm_rs.sandbox import child
+from rlm_rs.sandbox import child, lockdown
+from rlm_rs.sandbox.birth import Birth
 from rlm_rs.sandbox.frames import ConnectionEnded
+from rlm_rs.sandbox.seccomp import SeccompUnavailable
 
 MESSAGE_BYTES = 1 << 16
 
@@ -34,6 +37,7 @@ class Zygote:
     """The state of the fork loop: the host's socket, and the children by process id."""
 
     control: socket.socket
+    host: int | None
     wakeup: int
     baseline_data_bytes: int
     children: dict[int, int] = field(default_factory=dict)
@@ -47,9 +51,10 @@ class Zygote:
     def fork(self) -> None:
         """Bear one child and hand its reply socket and pidfd to the host."""
         host_end, child_end = socket.socketpair()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            become_child(child_end, self.baseline_data_bytes)
+            become_child(child_end, parent, self.baseline_data_bytes)
         child_end.close()
         self.born += 1
         self.children[pid] = self.born
@@ -82,14 +87,15 @@ class Zygote:
             self.reap()
 
 
-def become_child(reply_socket: socket.socket, baseline_data_bytes: int) -> NoReturn:
+def become_child(reply_socket: socket.socket, parent: int, baseline_data_bytes: int) -> NoReturn:
     """The child's side of the fork: keep the reply socket alone, then wait for a step."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    sys.stdin = sys.stdout = sys.stderr = None
     kept = reply_socket.fileno()
     os.closerange(0, kept)
-    os.closerange(kept + 1, 1024)
-    child.live(reply_socket, baseline_data_bytes)
+    os.closerange(kept + 1, 1 << 16)
+    child.live(reply_socket, parent, baseline_data_bytes)
 
 
 def _private_data_bytes() -> int:
@@ -107,12 +113,15 @@ def _watch_children() -> int:
 
 
 def tend(zygote: Zygote) -> None:
-    """Fork and reap until the host is gone."""
+    """Fork and reap until the host is gone: its socket ends, or its process does."""
     poll = select.poll()
-    poll.register(zygote.control, select.POLLIN)
-    poll.register(zygote.wakeup, select.POLLIN)
+    for descriptor in (zygote.control.fileno(), zygote.wakeup, zygote.host):
+        if descriptor is not None:
+            poll.register(descriptor, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
+        if zygote.host in ready:
+            return
         if zygote.wakeup in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(zygote.wakeup, MESSAGE_BYTES)
@@ -121,19 +130,26 @@ def tend(zygote: Zygote) -> None:
             zygote.obey()
 
 
-def _prepare(control: socket.socket) -> Zygote:
+def _prepare(control: socket.socket, birth: Birth) -> Zygote:
+    os.environ.clear()
+    lockdown.prefer_as_memory_victim()
+    baseline = _private_data_bytes()
+    layers = lockdown.lock_zygote(birth.namespaces, birth.leave_out)
     gc.collect()
     gc.freeze()
-    zygote = Zygote(control, _watch_children(), _private_data_bytes())
-    zygote.say({"ready": {}})
+    zygote = Zygote(control, birth.host, _watch_children(), baseline)
+    zygote.say({"ready": layers.to_dict()})
     return zygote
 
 
-def main(control_descriptor: int) -> None:
-    """Run a zygote whose host is at the other end of `control_descriptor`, until the host is gone."""
-    control = socket.socket(fileno=control_descriptor)
+def main(birth: Birth) -> None:
+    """Run a zygote for the host at the other end of `birth.control`, until the host is gone."""
+    control = socket.socket(fileno=birth.control)
     try:
-        zygote = _prepare(control)
+        zygote = _prepare(control, birth)
+    except SeccompUnavailable as error:
+        control.send(json.dumps({"failed": str(error)}).encode())
+        return
     except Exception:  # noqa: BLE001 - the process edge: the host is told why there will be no zygote
         control.send(json.dumps({"failed": traceback.format_exc()[-4000:]}).encode())
         return

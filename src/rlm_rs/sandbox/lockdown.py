@@ -1,0 +1,133 @@
+"""The kernel's border around step code: what is locked, in which order, and what was achieved.
+
+The zygote takes the layers that forks inherit (`lock_zygote`), each child those of its own
+(`lock_child`, then `close_border` once its step has arrived). seccomp is not optional: without it nothing
+runs. The other layers are taken where the kernel permits them and reported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rlm_rs.sandbox import landlock, namespaces, seccomp
+
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 8, 24, 38
+CAPABILITY_VERSION_3 = 0x20080522
+LAST_CAPABILITY = 63
+NOBODY = 65534
+MAX_OPEN_FILES = 300
+
+LAYERS = frozenset({"namespaces", "user_namespace", "unprivileged_user", "landlock"})
+"""The layers that may be missing, and that tests leave out to prove the others. seccomp is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What holds around a step.
+
+    seccomp: system calls are filtered (always, or there is no sandbox). landlock: the ABI in force, 0 if
+    none. namespaces: those of its own. unprivileged: it runs under a user id without rights and holds
+    no capability. rlimits: memory, CPU time, files and processes are limited.
+    """
+
+    seccomp: bool
+    landlock: int
+    namespaces: tuple[str, ...]
+    unprivileged: bool
+    rlimits: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Layers:
+        """From JSON."""
+        return cls(**{**data, "namespaces": tuple(data["namespaces"])})
+
+    def in_words(self) -> str:
+        """One line for people."""
+        parts = ["seccomp" if self.seccomp else "NO seccomp"]
+        parts.append(f"Landlock (ABI {self.landlock})" if self.landlock else "no Landlock")
+        spaces = ", ".join(self.namespaces)
+        parts.append(f"namespaces ({spaces})" if spaces else "no namespaces")
+        parts.append("no privileges" if self.unprivileged else "a privileged user id")
+        return ", ".join(parts)
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def prefer_as_memory_victim() -> None:
+    """Have the kernel end a step, not its host, when the machine runs out of memory (proc(5))."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write("1000")
+    except OSError:
+        return  # no /proc here: the limits still hold
+
+
+def lock_zygote(entered: tuple[str, ...], leave_out: frozenset[str]) -> Layers:
+    """Take every layer that children inherit. Raises `seccomp.SeccompUnavailable` where there is none."""
+    seccomp.check_available()
+    seccomp.step_filter(seccomp.machine())  # made once, for all children
+    if "unprivileged_user" not in leave_out:
+        _leave_root()
+    unprivileged = os.geteuid() != 0
+    if not {"user_namespace", "namespaces"} & leave_out:
+        entered = namespaces.enter_late(entered)
+    _drop_capabilities()
+    _prctl(PR_SET_DUMPABLE, 0)
+    if _prctl(PR_SET_NO_NEW_PRIVS, 1) != 0:
+        raise seccomp.SeccompUnavailable("the kernel refused no_new_privs")
+    namespaces.die_with_parent()  # again: a change of user id forgets it
+    abi = 0 if "landlock" in leave_out else landlock.restrict()
+    return Layers(True, abi, entered, unprivileged)
+
+
+def lock_child(parent: int) -> None:
+    """Limits and the first filter, for a child of process `parent` that has not got its step yet."""
+    namespaces.die_with_parent()
+    if os.getppid() != parent:
+        os._exit(0)  # the zygote was gone before the kernel was asked to tell
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
+        resource.setrlimit(kind, (0, 0))
+    for kind in (resource.RLIMIT_MEMLOCK, resource.RLIMIT_MSGQUEUE):
+        resource.setrlimit(kind, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
+    seccomp.install(seccomp.birth_filter(seccomp.machine(), os.getpid()))
+
+
+def close_border() -> None:
+    """The second filter: from here on only step code runs, with no way to widen anything."""
+    seccomp.install(seccomp.step_filter(seccomp.machine()))
+
+
+def _prctl(option: int, value: int) -> int:
+    words = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
+    return int(ctypes.CDLL(None, use_errno=True).prctl(option, *words))
+
+
+def _leave_root() -> None:
+    """Become nobody, if this is root and may; files already open stay readable."""
+    if os.geteuid() != 0:
+        return
+    try:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    except OSError:
+        return  # a container without CAP_SETUID: `Layers.unprivileged` says so
+
+
+def _drop_capabilities() -> None:
+    for capability in range(LAST_CAPABILITY + 1):
+        _prctl(PR_CAPBSET_DROP, capability)
+    header = _CapabilityHeader(CAPABILITY_VERSION_3, 0)
+    ctypes.CDLL(None, use_errno=True).capset(ctypes.byref(header), bytes(24))
