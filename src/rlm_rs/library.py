@@ -28,7 +28,7 @@ from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.executions import Ask, checked, go_on, report, start
 from rlm_rs.orchestrator.ingestion import Progress
-from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of, named_apart
+from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of
 from rlm_rs.orchestrator.verifying import Verification, verify
 from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
@@ -124,13 +124,12 @@ class RLM:
         ports = wiring.ports
         try:
             found = await asyncio.to_thread(wiring.sources, _as_list(paths), spool, stdin)
-            sources = named_apart(found)
-            fingerprint = await fingerprint_of(sources, wiring.parser.version)
+            fingerprint = await fingerprint_of(found, wiring.parser.version)
             known = None
             if not fresh:
                 known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
-            return known or await create_corpus(ingestion, sources, ports.catalog, fingerprint, progress)
+            return known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
 
@@ -225,9 +224,12 @@ class RLM:
         run = await start(ask, corpus, ports)
         events: asyncio.Queue[Event] = asyncio.Queue()
         wanted = run.execution.execution_id
-        unlisten = ports.log.listen(
-            lambda owner, _, event: events.put_nowait(event) if owner == wanted else None
-        )
+
+        def heard(owner: str, _: int, event: Event) -> None:
+            if owner == wanted:
+                events.put_nowait(event)
+
+        unlisten = ports.log.listen(heard)
         work: asyncio.Task[Run] = asyncio.ensure_future(answer(run, corpus, ports))
         work.add_done_callback(lambda _: events.put_nowait(_END))
         try:

@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pydantic import SecretStr
 
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SettingInvalid, ValidationFailed
@@ -30,6 +32,9 @@ from rlm_rs.settings import Settings
 from rlm_rs.storage.blobs import DirectoryBlobs
 from rlm_rs.storage.database import Database
 from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
+
+if TYPE_CHECKING:
+    from rlm_rs.providers.openai import OpenAIConfig
 
 FAKE = "fake"
 OFFLINE_NOTICE = (
@@ -73,7 +78,7 @@ class Wiring:
 
     def sources(self, paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None) -> list[Source]:
         """The documents that paths, folders, globs, archives and `-` stand for."""
-        return list(discover(paths, spool=spool, stdin=stdin))
+        return list(discover(paths, spool_dir=spool, stdin=stdin))
 
     def ingestion(self, tenant_id: str, session_id: str | None = None) -> Ingestion:
         """What turns sources into the documents of a session."""
@@ -168,26 +173,45 @@ def _provider(settings: Settings) -> ModelProvider:
 
         return FakeProvider()
     # the official SDK takes about two seconds to import
-    from rlm_rs.providers.openai import OpenAIConfig, OpenAIProvider
+    from rlm_rs.providers.openai import OpenAIProvider
 
-    azure = name == "azure_openai"
-    key = settings.azure_openai_api_key if azure else settings.openai_api_key
-    if azure and not (settings.azure_openai_endpoint and key):
+    return OpenAIProvider(_azure_config(settings) if name == "azure_openai" else _openai_config(settings))
+
+
+def _openai_config(settings: Settings) -> OpenAIConfig:
+    from rlm_rs.providers.openai import OpenAIConfig
+
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        raise SettingInvalid(variable="OPENAI_API_KEY", value="", reason="set it, or OPENAI_BASE_URL.")
+    return OpenAIConfig(
+        api_key=_secret(settings.openai_api_key), base_url=settings.openai_base_url, **_calling(settings)
+    )
+
+
+def _azure_config(settings: Settings) -> OpenAIConfig:
+    from rlm_rs.providers.openai import DEFAULT_AZURE_API_VERSION, OpenAIConfig
+
+    if settings.azure_openai_endpoint is None or settings.azure_openai_api_key is None:
         raise SettingInvalid(
             variable="AZURE_OPENAI_ENDPOINT",
             value=settings.azure_openai_endpoint or "",
             reason="set it and AZURE_OPENAI_API_KEY to use azure_openai.",
         )
-    if not azure and key is None and settings.openai_base_url is None:
-        raise SettingInvalid(variable="OPENAI_API_KEY", value="", reason="set it, or OPENAI_BASE_URL.")
-    return OpenAIProvider(
-        OpenAIConfig(
-            api_key=key.get_secret_value() if key else None,
-            base_url=settings.openai_base_url,
-            azure_endpoint=settings.azure_openai_endpoint if azure else None,
-            azure_api_version=settings.openai_api_version,
-            timeout_seconds=settings.openai_timeout_seconds,
-            max_retries=settings.openai_max_retries,
-            use_responses=settings.openai_use_responses_api,
-        )
+    return OpenAIConfig(
+        api_key=_secret(settings.azure_openai_api_key),
+        azure_endpoint=settings.azure_openai_endpoint,
+        azure_api_version=settings.openai_api_version or DEFAULT_AZURE_API_VERSION,
+        **_calling(settings),
     )
+
+
+def _calling(settings: Settings) -> dict[str, Any]:
+    return {
+        "timeout_seconds": settings.openai_timeout_seconds,
+        "max_retries": settings.openai_max_retries,
+        "use_responses": settings.openai_use_responses_api,
+    }
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""

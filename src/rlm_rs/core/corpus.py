@@ -28,9 +28,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to be made a document: the name citations show, where its bytes lie, how many they are.
+    """One document to be: a file on disk and the name it goes by.
 
-    failure: why it cannot even be tried (an encrypted archive member, an unreadable file).
+    source_name: relative, with `/`, unique among the sources found together and the same every time.
+    mime_type: what the name suggests; the parser looks at the content. failure: it is known already that
+    it cannot be read (an encrypted archive member, say); `path` then need not exist.
     """
 
     source_name: str

@@ -50,7 +50,8 @@ def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
     unpriced = [m for m in (ask.models.root, ask.models.sub) if cost(m, Usage(), prices) is None]
     if ask.budgets.max_cost_usd is not None and unpriced:
         raise ValidationFailed(
-            reason=f"max_cost_usd needs the price of {unpriced[0]}: set RLM_PRICES_JSON, or bound max_total_tokens."
+            reason=f"max_cost_usd needs the price of {unpriced[0]}: set RLM_PRICES_JSON, "
+            "or bound max_total_tokens."
         )
     return ask
 

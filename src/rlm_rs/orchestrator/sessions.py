@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,18 +66,6 @@ async def create_corpus(
 def new_session_id() -> str:
     """A fresh session id."""
     return f"sess_{uuid4().hex}"
-
-
-def named_apart(sources: Sequence[Source]) -> list[Source]:
-    """The sources with names made unique, so that a citation's name always means one document."""
-    seen: dict[str, int] = {}
-    result = []
-    for source in sources:
-        count = seen[source.source_name] = seen.get(source.source_name, 0) + 1
-        result.append(
-            source if count == 1 else replace(source, source_name=f"{source.source_name} ({count})")
-        )
-    return result
 
 
 async def fingerprint_of(sources: Sequence[Source], parser_version: str) -> str:

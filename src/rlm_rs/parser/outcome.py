@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlm_rs.core.corpus import Failure
+from rlm_rs.core.corpus import Failure, Parsed
 
 PARSER_VERSION = "rlm-parser/1"
 """Changes whenever the same bytes would give another canonical text or structure."""
@@ -39,28 +39,6 @@ class ParseLimits:
 
 
 DEFAULT_LIMITS = ParseLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A document that was read. Lengths are of the canonical text; checksums are `sha256:` and hex.
-
-    raw_checksum is of the input bytes. has_index: `offsets.u64` was written, because a character is not
-    always one byte. peak_memory_bytes is that of the parsing process so far, 0 where it is unknown.
-    """
-
-    char_length: int
-    byte_length: int
-    page_count: int
-    text_checksum: str
-    raw_checksum: str
-    mime_type: str
-    title: str | None = None
-    warnings: tuple[str, ...] = ()
-    has_index: bool = False
-    seconds: float = 0.0
-    peak_memory_bytes: int = 0
-    parser_version: str = PARSER_VERSION
 
 
 ParseOutcome = Parsed | Failure

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rlm_rs.core.corpus import Failure
+from rlm_rs.core.corpus import Failure, Parsed
 from rlm_rs.parser.canonical import TextSummary, TextWriter
 from rlm_rs.parser.detect import Detected, detect
 from rlm_rs.parser.failures import (
@@ -29,7 +29,7 @@ from rlm_rs.parser.failures import (
     ParseOutOfMemory,
 )
 from rlm_rs.parser.offsets import write_offsets
-from rlm_rs.parser.outcome import DEFAULT_LIMITS, Parsed, ParseLimits, ParseOutcome, SourceFile
+from rlm_rs.parser.outcome import DEFAULT_LIMITS, PARSER_VERSION, ParseLimits, ParseOutcome, SourceFile
 from rlm_rs.parser.renderer import Renderer
 from rlm_rs.parser.structure import build_meta, write_json
 
@@ -96,6 +96,7 @@ def _parse(path: Path, name: str, mime_type: str | None, output_dir: Path, limit
         text_checksum=text.checksum,
         raw_checksum=_raw_checksum(path),
         mime_type=detected.mime_type,
+        parser_version=PARSER_VERSION,
         title=out.title,
         warnings=tuple(out.warnings),
         has_index=has_index,

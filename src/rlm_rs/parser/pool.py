@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rlm_rs.core.corpus import Failure
+from rlm_rs.core.corpus import Failure, Parsed
 from rlm_rs.parser.failures import DocumentFailed
-from rlm_rs.parser.outcome import DEFAULT_LIMITS, Parsed, ParseLimits, ParseOutcome
+from rlm_rs.parser.outcome import DEFAULT_LIMITS, PARSER_VERSION, ParseLimits, ParseOutcome
 from rlm_rs.parser.parse import remove_outputs
 from rlm_rs.parser.wire import Job
 from rlm_rs.parser.worker import Worker
@@ -21,6 +21,8 @@ class ParserPool:
 
     Belongs to the event loop it is first used in. Close it, or leave it as a context manager.
     """
+
+    version = PARSER_VERSION
 
     def __init__(self, workers: int = 2, limits: ParseLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import pathspec
 
-from rlm_rs.core.corpus import Failure
+from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SourceNotFound, ValidationFailed
 from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits, is_archive, unpack
 from rlm_rs.parser.failures import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
@@ -25,22 +25,6 @@ from rlm_rs.parser.walk import Found, unreadable, walk
 STDIN = "-"
 _COPY_BYTES = 1 << 20
 _MAX_ARCHIVE_DEPTH = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One document to be: a file on disk and the name it goes by.
-
-    source_name: relative, with `/`, unique among the sources found together and the same every time.
-    mime_type: what the name suggests; the parser looks at the content. failure: it is known already that
-    it cannot be read; `path` then need not exist.
-    """
-
-    source_name: str
-    path: Path
-    mime_type: str
-    byte_length: int
-    failure: Failure | None = None
 
 
 def discover(

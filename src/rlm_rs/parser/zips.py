@@ -123,3 +123,16 @@ def _directory_size64(file: BinaryIO, tail: bytes, at: int) -> tuple[int, int] |
         return None
     _, _, _, _, _, _, _, entries, directory_bytes, _ = _END64.unpack(record)
     return entries, directory_bytes
+
+
+def check_contents(archive: zipfile.ZipFile) -> None:
+    """Unpack every member once, keeping nothing. Raises `DocumentBomb` if one is larger than declared."""
+    for member in archive.infolist():
+        if _unpacked_bytes(archive, member) > member.file_size:
+            raise DocumentBomb(reason=f"{member.filename} inside it is larger than its header says")
+
+
+def _unpacked_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Size of a member's content, counted to just past its declared size. Only Deflate can exceed it unseen."""
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        return member.file_size
