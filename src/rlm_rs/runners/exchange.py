@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from rlm_rs.sandbox.frames import FAILED, HEADER, MAX_FRAME_BYTES, REPLY
+from rlm_rs.sandbox.frames import FAILED, HEADER, HELLO, MAX_FRAME_BYTES, REPLY
 
 READ_BYTES = 1 << 18
 MAX_FAILURE_BYTES = 1 << 14
@@ -52,6 +52,13 @@ async def _read_exactly(child: socket.socket, count: int) -> bytearray:
             raise ReplyEnded
         pieces += piece
     return pieces
+
+
+async def read_hello(child: socket.socket) -> None:
+    """Wait until the child is locked and ready for a step. Raises `ReplyEnded` if it never was."""
+    kind, _ = HEADER.unpack(await _read_exactly(child, HEADER.size))
+    if kind != HELLO:
+        raise ReplyEnded
 
 
 async def read_reply(child: socket.socket) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rlm_rs.core.errors import SandboxFailed
+from rlm_rs.runners.exchange import ReplyEnded, read_hello
 from rlm_rs.sandbox import frames, seccomp
 from rlm_rs.sandbox.lockdown import Layers
 
@@ -44,6 +45,10 @@ class ZygoteLost(Exception):
     """The zygote is gone, and its children with it."""
 
 
+class Stillborn(Exception):
+    """A child ended before it could take a step. The message says how."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a child ended: its wait status (os.waitstatus_to_exitcode's input), CPU seconds, peak bytes."""
@@ -66,6 +71,17 @@ class Child:
     socket: socket.socket
     pidfd: int
     ended: asyncio.Future[Ended]
+    greeted: bool = False
+
+    async def greet(self) -> None:
+        """Wait until it is locked and warm. Raises `Stillborn` if that never came to be."""
+        if self.greeted:
+            return
+        try:
+            await read_hello(self.socket)
+        except ReplyEnded:
+            raise Stillborn(describe_exit((await self.exit()).status)) from None
+        self.greeted = True
 
     async def exit(self) -> Ended:
         """Wait until it has ended. Raises `ZygoteLost` if nobody is left to say how."""
@@ -154,8 +170,19 @@ class Nursery:
         except BaseException:
             nursery.close()
             raise
-        nursery._replenish()
+        await nursery._first_child()
         return nursery
+
+    async def _first_child(self) -> None:
+        """Prove that a child can be locked here before any step counts on it."""
+        try:
+            child = await self.take()
+            await child.greet()
+        except (Stillborn, ZygoteLost) as error:
+            self.close()
+            how = str(error) or "its parent process was lost"
+            raise SandboxFailed(reason=f"a locked process cannot live here: {how}") from None
+        self.ready.appendleft(child)
 
     async def take(self) -> Child:
         """A ready child, as soon as there is one; first come, first served. Raises `ZygoteLost`."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import orjson
@@ -28,12 +28,12 @@ from rlm_rs.runners.exchange import (
     send_step,
 )
 from rlm_rs.runners.image import CorpusImages, open_all
-from rlm_rs.runners.nursery import Child, Nursery, ZygoteLost
+from rlm_rs.runners.nursery import Child, Nursery, Stillborn, ZygoteLost
 from rlm_rs.runners.reply import parse_reply
 from rlm_rs.runners.suspended import Suspended, SuspendedSteps
-from rlm_rs.sandbox.frames import ANSWERS, STEP
+from rlm_rs.sandbox.frames import ANSWERS, PROBE, STEP
 from rlm_rs.sandbox.lockdown import Layers
-from rlm_rs.sandbox.protocol import StepRequest, StepResult, to_json
+from rlm_rs.sandbox.protocol import StepLimits, StepRequest, StepResult, to_json
 
 ATTEMPTS = 2
 ENDING_SECONDS = 5.0
@@ -89,10 +89,8 @@ class ProcessRunner:
         waiting = self._suspended.take(step)
         async with self._slots:
             if waiting is not None:
-                try:
+                with suppress(ZygoteLost):  # then it runs again from the record
                     return await self._go_on(waiting, step, corpus)
-                except ZygoteLost:
-                    pass  # it runs again from the record
             return await self._run_afresh(step, corpus)
 
     async def drop(self, execution_id: str) -> None:
@@ -116,27 +114,47 @@ class ProcessRunner:
             return self._nursery
 
     async def _run_afresh(self, step: StepRequest, corpus: Corpus) -> StepResult:
+        lost = "its parent process was lost"
         for _ in range(ATTEMPTS):
             try:
                 return await self._attempt(step, corpus)
             except ZygoteLost:
                 continue
-        return outcomes.crashed(step, "its parent process was lost twice")
+            except Stillborn as error:
+                lost = f"its process ended before it began: {error}"
+        return outcomes.crashed(step, f"{lost}, {ATTEMPTS} times")
 
     async def _attempt(self, step: StepRequest, corpus: Corpus) -> StepResult:
-        descriptors = await self._open_image(corpus)
-        try:
-            nursery = await self._live_nursery()
-            async with _held(await nursery.take()) as held:
-                try:
-                    await send_step(held.child.socket, STEP, to_json(step), descriptors)
-                except ReplyEnded:
-                    pass  # read below, with how it ended
-                nursery.replenish()
+        with _opened(await self._open_image(corpus)) as descriptors:
+            async with self._child_given(STEP, to_json(step), descriptors) as held:
                 return await self._conclude(held, step, corpus)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+
+    @asynccontextmanager
+    async def _child_given(self, kind: bytes, body: bytes, descriptors: list[int]) -> AsyncIterator[_Held]:
+        """A child at work on a first frame; another is born in its place meanwhile."""
+        nursery = await self._live_nursery()
+        async with _held(await nursery.take()) as held:
+            with suppress(ReplyEnded):  # the greeting says how it ended
+                await send_step(held.child.socket, kind, body, descriptors)
+            nursery.replenish()
+            await held.child.greet()
+            nursery.stillborn = 0
+            yield held
+
+    async def probe(self, source: str, limits: StepLimits) -> str:
+        """Run Python in a locked child with no language layer, and return what it left in `outcome`.
+
+        For `runners.probe` and the tests of the border. A child that was ended raises `ProbeEnded`.
+        """
+        body = orjson.dumps({"code": source, "limits": limits})
+        step = StepRequest("probe", 0, source, limits=limits)
+        with _opened([os.open(os.devnull, os.O_RDONLY) for _ in range(4)]) as descriptors:
+            async with self._slots, self._child_given(PROBE, body, descriptors) as held:
+                reply = await self._read(held.child, step)
+        if isinstance(reply, StepResult):
+            assert reply.error is not None
+            raise ProbeEnded(reply.error.code, reply.error.message)
+        return str(orjson.loads(reply)["outcome"])
 
     async def _open_image(self, corpus: Corpus) -> list[int]:
         """Descriptors of the corpus image; one whose blobs moved is looked up anew once."""
@@ -155,19 +173,36 @@ class ProcessRunner:
         ordered = [answers[request.key] for request in waiting.pending]
         async with _held(waiting.child) as held:
             try:
-                await send_frame(held.child.socket, ANSWERS, orjson.dumps(ordered))
+                async with asyncio.timeout(ENDING_SECONDS):
+                    await send_frame(held.child.socket, ANSWERS, orjson.dumps(ordered))
+            except TimeoutError:
+                return outcomes.malformed(step, "its process does not take the answers")
             except ReplyEnded:
                 pass  # read below, with how it ended
             return await self._conclude(held, step, corpus)
 
     async def _conclude(self, held: _Held, step: StepRequest, corpus: Corpus) -> StepResult:
         """Read the child's reply and judge it; keep the child if it waits for answers."""
-        child = held.child
+        body = await self._read(held.child, step)
+        if isinstance(body, StepResult):
+            return body
+        try:
+            result = parse_reply(body, step, corpus)
+        except ReplyMalformed as error:
+            return outcomes.malformed(step, str(error))
+        if result.status == "suspended":
+            held.keep = True
+            self._suspended.put(Suspended(held.child, step, result.requests, time.monotonic()))
+            age = self._config.suspended_seconds
+            asyncio.get_running_loop().call_later(age + 1, self._suspended.expire)
+        return result if result.error is None else replace(result, state=step.state)
+
+    async def _read(self, child: Child, step: StepRequest) -> bytes | StepResult:
+        """The body of the child's reply, or the failed result that stands for its absence."""
         allowed = step.limits.seconds * self._config.wall_factor + self._config.wall_grace_seconds
         try:
             async with asyncio.timeout(allowed):
-                body = await read_reply(child.socket)
-            result = parse_reply(body, step, corpus)
+                return await read_reply(child.socket)
         except TimeoutError:
             return outcomes.timed_out(step)
         except ReplyMalformed as error:
@@ -176,13 +211,14 @@ class ProcessRunner:
             return outcomes.crashed(step, str(error))
         except ReplyEnded:
             return await _without_reply(child, step)
-        if result.status == "suspended":
-            held.keep = True
-            self._suspended.put(Suspended(child, step, result.requests, time.monotonic()))
-            age = self._config.suspended_seconds
-            asyncio.get_running_loop().call_later(age + 1, self._suspended.expire)
-            return result
-        return result if result.error is None else _as_before(result, step)
+
+
+class ProbeEnded(Exception):
+    """A probe was ended instead of coming to its end: the error code and the message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -211,6 +247,11 @@ async def _without_reply(child: Child, step: StepRequest) -> StepResult:
         return outcomes.malformed(step, "its process closed the reply socket")
 
 
-def _as_before(result: StepResult, step: StepRequest) -> StepResult:
-    """A failed step changes no state, whatever its process claims."""
-    return replace(result, state=step.state)
+@contextmanager
+def _opened(descriptors: list[int]) -> Iterator[list[int]]:
+    """Descriptors that are closed at the end."""
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -40,6 +40,8 @@ TIMEOUT_REPEAT_SECONDS = 0.05
 """Code that swallows the timeout is interrupted again this often, until the hard CPU limit ends it."""
 CPU_GRACE_SECONDS = 1
 
+WARMING = "for number in range(3):\n    print(f'{number}')"
+
 FAILURE_CHARS = 2_000
 
 EXIT_FAILED = 70
@@ -124,9 +126,18 @@ def run_under_clock(request: StepRequest, corpus: MappedCorpus, channel: ReplyCh
     return replace(result, usage=usage)
 
 
-def warm() -> None:
+def empty_corpus() -> MappedCorpus:
+    """A corpus without documents: its tables are an empty file."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        return MappedCorpus.open([nothing] * 4)
+    finally:
+        os.close(nothing)
+
+
+def warm(nothing: MappedCorpus) -> None:
     """Run a step of nothing, so that the pages it touches are this process's own before a step arrives."""
-    run_step(StepRequest("", 0, "1"), MappedCorpus.open([]), ReplyChannel(-1))
+    run_step(StepRequest("", 0, WARMING), nothing, ReplyChannel(-1))
 
 
 def run_probe(source: str) -> bytes:
@@ -137,7 +148,7 @@ def run_probe(source: str) -> bytes:
 
 
 def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
-    warm()
+    frames.write_frame(reply_socket.fileno(), frames.HELLO, b"")
     kind, body, descriptors = receive_step(reply_socket)
     corpus = MappedCorpus.open(descriptors)
     document = json.loads(body)
@@ -151,12 +162,22 @@ def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
     frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
 
 
-def live(reply_socket: socket.socket, parent: int, baseline_data_bytes: int) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What children have from their zygote: its process id, the memory it holds, an empty corpus."""
+
+    parent: int
+    private_data_bytes: int
+    nothing: MappedCorpus
+
+
+def live(reply_socket: socket.socket, inheritance: Inheritance) -> NoReturn:
     """The whole life of a child, from its first breath to its exit status. Never returns."""
     status = EXIT_FAILED
     try:
-        lockdown.lock_child(parent)
-        _serve(reply_socket, baseline_data_bytes)
+        lockdown.lock_child(inheritance.parent)
+        warm(inheritance.nothing)
+        _serve(reply_socket, inheritance.private_data_bytes)
         status = 0
     except frames.ConnectionEnded:
         status = 0

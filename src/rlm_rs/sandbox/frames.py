@@ -20,6 +20,8 @@ ANSWERS = b"A"
 """Host to child: a JSON list of `SubcallResult`, for a suspended step."""
 REPLY = b"R"
 """Child to host: a `StepResult`, or what a probe returned."""
+HELLO = b"H"
+"""Child to host, first and once: it is locked and warm. Code has not run before it."""
 FAILED = b"F"
 """Child to host: why the step program itself failed, as text."""
 

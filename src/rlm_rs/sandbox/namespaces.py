@@ -28,11 +28,11 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-def _enter_some() -> tuple[str, ...]:
+def _enter_some(user_allowed: bool) -> tuple[str, ...]:
     every = sum(FLAGS.values())
     if os.geteuid() == 0:
         return tuple(FLAGS) if unshare(every) else ()
-    return ("user", *FLAGS) if unshare(USER | every) else ()
+    return ("user", *FLAGS) if user_allowed and unshare(USER | every) else ()
 
 
 def enter_late(entered: tuple[str, ...]) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def enter(leave_out: frozenset[str]) -> tuple[str, ...]:
     """
     if "namespaces" in leave_out:
         return ()
-    entered = _enter_some()
+    entered = _enter_some("user_namespace" not in leave_out)
     if "pid" in entered:
         _continue_in_child()
     return entered

@@ -39,7 +39,7 @@ class Zygote:
     control: socket.socket
     host: int | None
     wakeup: int
-    baseline_data_bytes: int
+    inheritance: child.Inheritance
     children: dict[int, int] = field(default_factory=dict)
     born: int = 0
 
@@ -51,10 +51,9 @@ class Zygote:
     def fork(self) -> None:
         """Bear one child and hand its reply socket and pidfd to the host."""
         host_end, child_end = socket.socketpair()
-        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            become_child(child_end, parent, self.baseline_data_bytes)
+            become_child(child_end, self.inheritance)
         child_end.close()
         self.born += 1
         self.children[pid] = self.born
@@ -87,7 +86,7 @@ class Zygote:
             self.reap()
 
 
-def become_child(reply_socket: socket.socket, parent: int, baseline_data_bytes: int) -> NoReturn:
+def become_child(reply_socket: socket.socket, inheritance: child.Inheritance) -> NoReturn:
     """The child's side of the fork: keep the reply socket alone, then wait for a step."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -95,7 +94,7 @@ def become_child(reply_socket: socket.socket, parent: int, baseline_data_bytes: 
     kept = reply_socket.fileno()
     os.closerange(0, kept)
     os.closerange(kept + 1, 1 << 16)
-    child.live(reply_socket, parent, baseline_data_bytes)
+    child.live(reply_socket, inheritance)
 
 
 def _private_data_bytes() -> int:
@@ -133,11 +132,11 @@ def tend(zygote: Zygote) -> None:
 def _prepare(control: socket.socket, birth: Birth) -> Zygote:
     os.environ.clear()
     lockdown.prefer_as_memory_victim()
-    baseline = _private_data_bytes()
+    inheritance = child.Inheritance(os.getpid(), _private_data_bytes(), child.empty_corpus())
     layers = lockdown.lock_zygote(birth.namespaces, birth.leave_out)
     gc.collect()
     gc.freeze()
-    zygote = Zygote(control, birth.host, _watch_children(), baseline)
+    zygote = Zygote(control, birth.host, _watch_children(), inheritance)
     zygote.say({"ready": layers.to_dict()})
     return zygote
 
