@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,11 +19,15 @@ PARTIAL = "The budget ran out before the work was done; this is the best answer 
 
 
 async def finish(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None = None) -> Run:
-    """Write the outcome of an execution and bring its catalog row up to date."""
+    """Write the outcome of an execution and bring its catalog row up to date.
+
+    Child executions have no row: they are found through their parent's journal.
+    """
     if run.finished is None:
         run = await ports.log.append(run, await outcome(run, corpus, ports, problem))
     await ports.sandbox.drop(run.execution.execution_id)
-    await ports.catalog.put_execution(record_of(run))
+    if run.execution.parent is None:
+        await ports.catalog.put_execution(record_of(run))
     ports.log.forget(run.execution.execution_id)
     return run
 
@@ -121,9 +126,16 @@ async def _passages(
     """Merged ranges with their texts, in the order they were first read."""
     merged = merge(reads, merge_gap_chars)
     texts = await _texts(set(merged), corpus, ports)
-    first_read = {place: reads.index(next(r for r in reads if place.contains(r))) for place in merged}
-    inside = {place: tuple(dict.fromkeys(r for r in reads if place.contains(r))) for place in merged}
-    return [Passage(p, texts[p], inside[p]) for p in sorted(merged, key=lambda p: first_read[p])]
+    inside: dict[Range, dict[Range, None]] = {}
+    for read in reads:
+        # the merged range that holds it is the last one that begins no later
+        holder = merged[bisect_right(merged, (read.doc_index, read.start_char), key=_begin) - 1]
+        inside.setdefault(holder, {})[read] = None
+    return [Passage(place, texts[place], tuple(within)) for place, within in inside.items()]
+
+
+def _begin(place: Range) -> tuple[int, int]:
+    return place.doc_index, place.start_char
 
 
 async def _citation(cited: Cited, run: Run, corpus: Corpus, ports: Ports) -> Citation:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rlm_rs.core.budget import CHARS_PER_TOKEN, RESERVE_SHARE, Spend, of_completion, working_seconds
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import RlmError
+from rlm_rs.core.errors import Fenced, RlmError
 from rlm_rs.core.execution import Run, SubcallResolved
 from rlm_rs.core.model import Usage
 from rlm_rs.core.pricing import cost
@@ -100,6 +100,8 @@ async def _resolved(fanout: Fanout, request: SubcallRequest, resolver: Resolver)
     started = time.monotonic()
     try:
         outcome = await resolver(fanout, request)
+    except Fenced:
+        raise
     except RlmError as error:
         outcome = Outcome(failed(request, error.code, error.message), _counted(request))
     return replace(outcome, seconds=time.monotonic() - started)
@@ -139,7 +141,12 @@ def worst_case(request: SubcallRequest, fanout: Fanout) -> Spend:
 
 
 def fits(run: Run, needed: Spend) -> bool:
-    """Whether the budgets hold what is needed on top of what was spent, the reserve left untouched."""
+    """Whether the budgets hold what is needed on top of what was spent, the reserve left untouched.
+
+    Nothing fits once the reserve itself is in use.
+    """
+    if run.exhausted is not None:
+        return False
     budgets = run.execution.budgets
     after = run.spend.plus(needed)
     ordinary = 1 - RESERVE_SHARE

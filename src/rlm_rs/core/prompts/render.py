@@ -23,6 +23,7 @@ NAMED_DOCUMENTS = 100
 CONVERSATION_SHARE = 0.5
 DEFAULT_WINDOW_TOKENS = 128_000
 STATE_KEYS_SHOWN = 50
+SAID_CHARS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> l
     full: list[list[Message]] = []
     used = 0
     for turn in reversed(turns):
-        messages = [Message("assistant", turn.reply.text), Message("user", observation(turn))]
+        messages = [Message("assistant", said(turn)), Message("user", observation(turn))]
         size = sum(len(message.content) for message in messages)
         if full and used + size > room_chars:
             break
@@ -121,6 +122,15 @@ def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> l
     if kept and shown is not None and (summary := state_summary_text(shown)):
         kept[-1] = Message("user", f"{kept[-1].content}\n\n{summary}")
     return kept
+
+
+def said(turn: Turn) -> str:
+    """What the root model said in a turn, long prose cut in the middle; never empty, which some APIs refuse."""
+    text = turn.reply.text or (f"```repl\n{turn.reply.code}\n```" if turn.reply.code else "(empty reply)")
+    if len(text) <= SAID_CHARS:
+        return text
+    half = SAID_CHARS // 2
+    return f"{text[:half]}\n… ({len(text) - SAID_CHARS:,} characters left out) …\n{text[-half:]}"
 
 
 def _compacted(turns: Sequence[Turn]) -> str:
