@@ -58,7 +58,7 @@ class Wiring:
         """The models to use: as named here, else as configured, else the provider's defaults."""
         configured = self.settings.default_models()
         name = self.ports.provider.name
-        fallback = DEFAULT_MODELS.get(name)
+        fallback = DEFAULT_MODELS.get(name) or _models_of(self.ports.provider)
         root = root or configured.get("root_model") or (fallback.root if fallback else None)
         if root is None:
             raise ValidationFailed(
@@ -104,6 +104,12 @@ class Wiring:
         await self.ports.provider.close()
         await self.database.close()
         shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _models_of(provider: ModelProvider) -> Models | None:
+    """The models a provider handed in by the caller plays, where it names them."""
+    root, sub = getattr(provider, "root_model", None), getattr(provider, "sub_model", None)
+    return Models(root, sub or root) if root else None
 
 
 def wire(

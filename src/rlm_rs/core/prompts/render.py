@@ -125,7 +125,7 @@ def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> l
 
 
 def said(turn: Turn) -> str:
-    """What the root model said in a turn, long prose cut in the middle; never empty, which some APIs refuse."""
+    """What the root model said in a turn, long prose cut; never empty, which some APIs refuse."""
     text = turn.reply.text or (f"```repl\n{turn.reply.code}\n```" if turn.reply.code else "(empty reply)")
     if len(text) <= SAID_CHARS:
         return text
