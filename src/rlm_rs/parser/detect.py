@@ -132,15 +132,13 @@ def _zip_type(source: SourceFile) -> str:
 
 
 def _office_type(names: set[str]) -> str | None:
-    for marker, found in (
-        ("word/document.xml", media.DOCX),
-        ("ppt/presentation.xml", media.PPTX),
-        ("xl/workbook.xml", media.XLSX),
-        ("xl/workbook.bin", media.XLSB),
-    ):
-        if marker in names:
-            return found
-    return None
+    """Office packages by the folder of their main part, whose own name varies between writers."""
+    if "[Content_Types].xml" not in names:
+        return None
+    folders = {name.partition("/")[0] for name in names}
+    if "xl" in folders:
+        return media.XLSB if "xl/workbook.bin" in names else media.XLSX
+    return media.DOCX if "word" in folders else media.PPTX if "ppt" in folders else None
 
 
 def _declared_type(declared: str) -> str | None:

@@ -75,8 +75,8 @@ class Renderer:
         self._writer.write(_readable(" | ".join(cells)) + "\n")
         self._newlines = 1
 
-    def open_table(self) -> int:
-        """Make room for a table whose rows are written one by one; returns where it starts."""
+    def open_block(self) -> int:
+        """Make room for what is written next, a table row by row or a chapter; returns where it starts."""
         self._separate(2)
         return self.position
 

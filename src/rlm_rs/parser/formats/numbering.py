@@ -108,7 +108,9 @@ def _label(counters: list[int | None], level: int, levels: dict[int, _Level]) ->
 
 def _format(value: int, style: str) -> str:
     if style in ("lowerLetter", "upperLetter"):
-        letters = chr(ord("a") + (value - 1) % 26) * ((value - 1) // 26 + 1) if 0 < value < 2600 else str(value)
+        letters = (
+            chr(ord("a") + (value - 1) % 26) * ((value - 1) // 26 + 1) if 0 < value < 2600 else str(value)
+        )
         return letters if style == "lowerLetter" else letters.upper()
     if style in ("lowerRoman", "upperRoman"):
         return _roman(value) if style == "lowerRoman" else _roman(value).upper()

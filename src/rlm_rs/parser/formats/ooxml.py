@@ -6,6 +6,7 @@ import posixpath
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from lxml import etree
@@ -38,7 +39,7 @@ class Package:
         """A part's root element. Raises `DocumentCorrupt` or `DocumentBomb`."""
         return parse_xml(read_member(self._archive, name), name)
 
-    def text(self, name: str) -> bytes:
+    def content(self, name: str) -> bytes:
         """A part's bytes."""
         return read_member(self._archive, name)
 
@@ -73,7 +74,12 @@ class Package:
 def parse_xml(data: bytes, name: str) -> etree._Element:
     """Parse XML without entities, network or huge nodes."""
     parser = etree.XMLParser(
-        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(data, parser)
@@ -81,8 +87,8 @@ def parse_xml(data: bytes, name: str) -> etree._Element:
         if any(words in str(error).lower() for words in _BOMB_WORDS):
             raise DocumentBomb(reason=f"{name} inside it is nested or repeats itself without end") from error
         raise DocumentCorrupt(reason=f"{name} inside it is not valid XML") from error
-    declared = root.getroottree().docinfo.internalDTD
-    if declared is not None and any(True for _ in declared.iterentities()):
+    declared: Any = root.getroottree().docinfo.internalDTD
+    if declared is not None and declared.entities():
         raise DocumentBomb(reason=f"{name} inside it declares XML entities")
     return root
 

@@ -1,4 +1,7 @@
-"""XLSX, XLSB, XLS and ODS: each sheet is a section and one table. Values are as computed, not as displayed."""
+"""XLSX, XLSB, XLS and ODS: each sheet is a section and one table.
+
+Values are those stored in the file: dates in ISO form, numbers without their display format.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,16 @@ def render(source: SourceFile, out: Renderer) -> None:
 def _check_container(source: SourceFile) -> None:
     """The reader unpacks by itself, so what the container says is compared with what it holds first."""
     with open_container(source.path, source.limits) as archive:
-        check_contents(archive)
+        check_contents(source.path, archive.infolist())
 
 
 def _sheet(workbook: CalamineWorkbook, index: int, name: str, out: Renderer) -> None:
     out.heading(name, 1)
-    start, rows, cols = out.open_table(), 0, 0
+    start = rows = cols = 0
     for row in workbook.get_sheet_by_index(index).iter_rows():
         cells = [_shown(value) for value in row]
         if any(cells):
+            start = start or out.open_block()
             out.table_row(cells)
             rows, cols = rows + 1, max(cols, _width(cells))
     if rows:

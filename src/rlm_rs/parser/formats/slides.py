@@ -68,7 +68,9 @@ def _placeholder(shape: etree._Element) -> str | None:
 def _shape(shape: etree._Element, out: Renderer) -> None:
     table = next(shape.iter("{*}tbl"), None)
     if table is not None:
-        out.table([[" ".join(_paragraphs(cell)) for cell in elements(row, "tc")] for row in elements(table, "tr")])
+        out.table(
+            [[" ".join(_paragraphs(cell)) for cell in elements(row, "tc")] for row in elements(table, "tr")]
+        )
         return
     lines = list(_paragraphs(shape))
     if _placeholder(shape) in _TITLES:

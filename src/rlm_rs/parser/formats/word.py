@@ -20,7 +20,20 @@ from rlm_rs.parser.zips import open_container
 
 _TRANSPARENT = frozenset(("sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml", "Choice"))
 _SILENT = frozenset(
-    ("pPr", "rPr", "sdtPr", "del", "moveFrom", "delText", "instrText", "drawing", "pict", "object", "Fallback", "rt")
+    (
+        "pPr",
+        "rPr",
+        "sdtPr",
+        "del",
+        "moveFrom",
+        "delText",
+        "instrText",
+        "drawing",
+        "pict",
+        "object",
+        "Fallback",
+        "rt",
+    )
 )
 _MARKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
@@ -74,7 +87,7 @@ class _Body:
         if text.strip():
             self._write(f"{label} {text}" if label else text, properties, is_item=bool(label))
         for box in paragraph.iter("{*}txbxContent"):
-            if next(box.iterancestors("{*}Fallback"), None) is None:
+            if not _is_fallback(box):
                 self._blocks(box)
 
     def _write(self, text: str, properties: etree._Element | None, is_item: bool) -> None:
@@ -126,7 +139,7 @@ class _Body:
 
     def _cell_texts(self, cell: etree._Element) -> Iterator[str]:
         for paragraph in cell.iter("{*}p"):
-            if (owner := next(paragraph.iterancestors("{*}Fallback"), None)) is not None and owner in cell.iter():
+            if _is_fallback(paragraph):
                 continue
             label = self._label(child(paragraph, "pPr"))
             text = self._text(paragraph)
@@ -134,9 +147,7 @@ class _Body:
                 yield f"{label} {text}" if label else text
 
     def _write_notes(self) -> None:
-        texts = [
-            (number, kind, note_id) for number, (kind, note_id) in enumerate(tuple(self._cited), 1)
-        ]
+        texts = [(number, kind, note_id) for number, (kind, note_id) in enumerate(tuple(self._cited), 1)]
         if texts and any(root is not None for root in self._notes.values()):
             self._out.heading("Notes", 1)
         for number, kind, note_id in texts:
@@ -163,3 +174,8 @@ def _through(parent: etree._Element, name: str) -> Iterator[etree._Element]:
             yield element
         elif local_name(element) in _TRANSPARENT:
             yield from _through(element, name)
+
+
+def _is_fallback(element: etree._Element) -> bool:
+    """Whether it repeats, for older readers, what stands beside it (mc:AlternateContent)."""
+    return next(element.iterancestors("{*}Fallback"), None) is not None

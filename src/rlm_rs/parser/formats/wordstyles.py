@@ -1,4 +1,7 @@
-"""What a DOCX paragraph inherits from its styles: outline level and list numbering (ECMA-376 part 1, 17.7)."""
+"""What a DOCX paragraph inherits from its styles: outline level and list numbering.
+
+ECMA-376 part 1, section 17.7.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Styles:
         return any(_style_name(style).lower() == "title" for style in self._chain(properties))
 
     def numbering(self, properties: etree._Element | None) -> tuple[str, int] | None:
-        """The list (numId) and level a paragraph belongs to, from itself or its styles; None outside lists."""
+        """The list (numId) and level of a paragraph, its own or its styles'; None outside lists."""
         num_id: str | None = None
         level: int | None = None
         for holder in (properties, *(child(style, "pPr") for style in self._chain(properties))):
