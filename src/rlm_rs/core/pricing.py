@@ -1,6 +1,6 @@
 """What a completion costs and how much a model can read: list prices that an operator can replace.
 
-Prices are the providers' published standard rates as of 2026-11-05, in US dollars per million tokens.
+Prices are the providers' published standard rates as of 2026-11-18, in US dollars per million tokens.
 Batch, priority and regional rates, cache-write surcharges and taxes are not in them. A model that is
 not listed has no price: its cost is unknown, never zero.
 """
@@ -58,6 +58,8 @@ def _long(input: float, output: float, cached_input: float | None = None) -> Pri
 
 PRICES: Mapping[str, Price] = MappingProxyType(
     {
+        "gpt-6.2-astra": _long(8, 40, 0.4),
+        "gpt-6.2-sol": _long(2, 10, 0.1),
         "gpt-6-astra": _long(10, 50, 1),
         "gpt-6.1-sol": _long(2, 10, 0.1),
         "gpt-6.1-terra": _long(1, 5, 0.05),
@@ -73,6 +75,9 @@ PRICES: Mapping[str, Price] = MappingProxyType(
         "gpt-5.4-mini": Price(0.75, 4.5, 0.075),
         "gpt-5.4-nano": Price(0.2, 1.25, 0.02),
         "gpt-5.3-codex": Price(1.75, 14, 0.175),
+        "gpt-5.3-chat": Price(1.75, 14, 0.175),
+        "gpt-5.2-chat": Price(1.75, 14, 0.175),
+        "gpt-5.1-chat": Price(1.25, 10, 0.125),
         "gpt-5.2": Price(1.75, 14, 0.175),
         "gpt-5.2-codex": Price(1.75, 14, 0.175),
         "gpt-5.2-pro": Price(21, 168),
@@ -126,8 +131,8 @@ PRICES: Mapping[str, Price] = MappingProxyType(
 )
 
 _WINDOW_GROUPS: Mapping[int, str] = {
-    1_050_000: "gpt-6-astra gpt-6.1-sol gpt-6.1-terra gpt-6-sol gpt-6-luna gpt-5.6-sol gpt-5.6-terra "
-    "gpt-5.6-luna gpt-5.5 gpt-5.5-pro gpt-5.4 gpt-5.4-pro",
+    1_050_000: "gpt-6.2-astra gpt-6.2-sol gpt-6-astra gpt-6.1-sol gpt-6.1-terra gpt-6-sol gpt-6-luna "
+    "gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna gpt-5.5 gpt-5.5-pro gpt-5.4 gpt-5.4-pro",
     1_047_576: "gpt-4.1 gpt-4.1-mini gpt-4.1-nano",
     1_000_000: "claude-fable-5-1 claude-fable-5 claude-opus-5-5 claude-opus-5 claude-opus-4-8 "
     "claude-opus-4-7 claude-opus-4-6 claude-sonnet-5-5 claude-sonnet-5 claude-sonnet-4-6 claude-haiku-5-5",
@@ -136,7 +141,7 @@ _WINDOW_GROUPS: Mapping[int, str] = {
     200_000: "o4-mini o3 o3-pro o3-mini o1 o1-pro claude-opus-4-5 claude-opus-4-1 claude-opus-4 "
     "claude-sonnet-4-5 claude-sonnet-4 claude-3-7-sonnet claude-3-5-sonnet claude-haiku-4-5 "
     "claude-3-5-haiku claude-3-haiku",
-    128_000: "gpt-5-chat gpt-4o gpt-4o-mini gpt-4-turbo o1-mini",
+    128_000: "gpt-5.3-chat gpt-5.2-chat gpt-5.1-chat gpt-5-chat gpt-4o gpt-4o-mini gpt-4-turbo o1-mini",
     16_385: "gpt-3.5-turbo",
     8_192: "gpt-4",
 }

@@ -168,6 +168,7 @@ def parse_script(data: Mapping[str, Any]) -> tuple[RuleScript, HouseRules]:
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
+    _only(entry, {"reply", *_names(Rule), *_names(ServedReply)})
     conditions = {name: entry[name] for name in _names(Rule) if name in entry and name != "reply"}
     return Rule(_reply({key: value for key, value in entry.items() if key not in conditions}), **conditions)
 

@@ -17,7 +17,7 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -92,6 +92,7 @@ class OpenAITestServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
         self._server: asyncio.Server | None = None
+        self._changed = asyncio.Event()
 
     @property
     def origin(self) -> str:
@@ -112,6 +113,12 @@ class OpenAITestServer:
     def max_concurrency(self) -> int:
         """The largest number of completions that were in work at one time."""
         return self._log.max_concurrency
+
+    async def until(self, condition: Callable[[Sequence[Exchange]], bool]) -> None:
+        """Wait until a condition on the requests so far holds."""
+        while not condition(self.requests):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -157,17 +164,20 @@ class OpenAITestServer:
             return await send(gone, writer, self._other(request))
         answered = self._complete(request)
         exchange = self._begin(request, answered)
+        numbered = {"x-request-id": f"req_{exchange.seq:08d}", **answered.answer.headers}
         outcome: Outcome = "disconnected"
         try:
-            await send(gone, writer, answered.answer)
+            await send(gone, writer, replace(answered.answer, headers=numbered))
             outcome = "sent"
         except ConnectionAbortedError:
             outcome = "dropped" if answered.answer.ending == "dropped" else "closed"
             raise
         finally:
             self._log.end(exchange, outcome)
+            self._changed.set()
 
     def _begin(self, request: HttpRequest, answered: _Answered) -> Exchange:
+        self._changed.set()
         prompt = answered.prompt
         silent = answered.answer.ending in ("hung", "closed")
         return self._log.begin(
@@ -221,8 +231,7 @@ class OpenAITestServer:
         served = wire.Served(self._served, prompt, reply, wire.usage_of(prompt, reply, cached))
         answer = _streamed(served) if prompt.body.get("stream") else _whole(served)
         ending = ENDINGS.get(reply.fault or "", "sent")
-        headers = {"x-request-id": f"req_{self._served:08d}"}
-        return replace(answer, latency=reply.latency, ending=ending, headers=headers)
+        return replace(answer, latency=reply.latency, ending=ending)
 
     def _wrong_key(self, request: HttpRequest) -> WireError | None:
         key = request.headers.get("api-key") or request.headers.get("authorization", "").removeprefix(
