@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +21,15 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from rlm_rs.core.answers import Answer, ExecutionFailed
 from rlm_rs.core.corpus import Corpus, Document
+from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.core.execution import Event, Finished, OutputMode, Run
 from rlm_rs.core.ports import ModelProvider
 from rlm_rs.core.records import ExecutionRecord
 from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.answerer import answer
-from rlm_rs.orchestrator.executions import Ask, checked, go_on, report, start
+from rlm_rs.orchestrator.claims import CheckedClaim, Claim, check_claims
+from rlm_rs.orchestrator.event_log import Listener, replayed
+from rlm_rs.orchestrator.executions import Ask, Plan, checked, find, go_on, plan, recent, report, start
 from rlm_rs.orchestrator.ingestion import Progress
 from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of
 from rlm_rs.orchestrator.verifying import Verification, verify
@@ -92,14 +95,50 @@ class RLM:
         async for item in self._streamed(ask, corpus):
             yield item
 
-    async def asession(self, paths: Paths, *, progress: Progress | None = None) -> Session:
-        """Parse once, ask often."""
-        return Session(self, await self.aprepare(paths, progress=progress))
+    async def asession(
+        self,
+        paths: Paths,
+        *,
+        progress: Progress | None = None,
+        stdin: BinaryIO | None = None,
+        fresh: bool = False,
+    ) -> Session:
+        """Parse once, ask often. stdin: what `-` reads. fresh: parse again even if the files are known."""
+        return Session(self, await self.aprepare(paths, progress=progress, stdin=stdin, fresh=fresh))
 
     async def aresume(self, execution_id: str) -> Answer:
-        """Go on with an execution that was interrupted; no recorded call is paid again."""
+        """Go on with an execution that was interrupted; no recorded call is paid again.
+
+        Raises `ValidationFailed` if the provider of now cannot play its models.
+        """
+        run = await replayed(self.wiring.ports.log, self._tenant_id, execution_id)
+        if run.finished is None:
+            self.wiring.check_models(run.execution.models)
         run, corpus = await go_on(self._tenant_id, execution_id, self.wiring.ports)
         return _raised(await report(run, corpus, self.wiring.ports))
+
+    async def areport(self, execution_id: str) -> Answer:
+        """The answer of an execution as its journal has it, finished or not; nothing goes on."""
+        ports = self.wiring.ports
+        run = await replayed(ports.log, self._tenant_id, execution_id)
+        return await report(
+            run, await corpus_of(self._tenant_id, run.execution.session_id, ports.catalog), ports
+        )
+
+    async def aevents(self, execution_id: str) -> list[tuple[int, Event]]:
+        """The numbered events of an execution. Raises `ExecutionNotFound`."""
+        events = await self.wiring.ports.log.events(self._tenant_id, execution_id)
+        if not events:
+            raise ExecutionNotFound(execution_id=execution_id)
+        return events
+
+    async def afind(self, start: str) -> str:
+        """The id of the one execution whose id begins so. Raises `ExecutionNotFound`, `ValidationFailed`."""
+        return await find(self._tenant_id, start, self.wiring.ports)
+
+    async def acheck_claims(self, claims: Sequence[Claim]) -> list[CheckedClaim]:
+        """Check citations that came back from outside."""
+        return await check_claims(self._tenant_id, claims, self.wiring.ports)
 
     async def averify(self, ref: SpanRef) -> Verification:
         """Recompute a citation from the stored text."""
@@ -109,7 +148,7 @@ class RLM:
 
     async def aexecutions(self, limit: int = 100) -> Sequence[ExecutionRecord]:
         """The newest executions, newest first."""
-        return (await self.wiring.ports.catalog.list_executions(self._tenant_id, limit))[0]
+        return await recent(self._tenant_id, limit, self.wiring.ports)
 
     async def aprepare(
         self,
@@ -202,6 +241,15 @@ class RLM:
         """The tenant whose data this is."""
         return self._tenant_id
 
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(execution_id, seq, event)` for every event once it is recorded, those of child
+        executions included; returns what stops it."""
+        return self.wiring.ports.log.listen(listener)
+
+    def check(self, question: str, **options: Any) -> None:
+        """Raise `ValidationFailed` for an ask that could not be made, before any file is read."""
+        self._ask(question, **options)
+
     def _ask(
         self, question: str, budgets: Mapping[str, Any] | None = None, output_mode: OutputMode = "ANSWER"
     ) -> Ask:
@@ -269,6 +317,10 @@ class Session:
     async def aask(self, question: str, **options: Any) -> Answer:
         """Answer a question over the session's documents; options as in `RLM.aask`."""
         return await self._rlm._answered(self._rlm._ask(question, **options), self._corpus)
+
+    def plan(self, question: str, **options: Any) -> Plan:
+        """What an ask would begin with: its models, budgets, first prompt. No model is called."""
+        return plan(self._rlm._ask(question, **options), self._corpus, self._rlm.wiring.ports)
 
     async def astream(self, question: str, **options: Any) -> AsyncIterator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""

@@ -76,6 +76,16 @@ class Wiring:
         )
         return Models(root, sub)
 
+    def check_models(self, models: Models) -> None:
+        """Raise `ValidationFailed` if an execution with these models cannot go on with this provider."""
+        offline = self.ports.provider.name == FAKE
+        if offline:
+            self.models(models.root, models.sub)
+        elif models.root == DEFAULT_MODELS[FAKE].root:
+            raise ValidationFailed(
+                reason="It was begun with the offline policy: set LLM_PROVIDER=fake to go on with it."
+            )
+
     def sources(self, paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None) -> list[Source]:
         """The documents that paths, folders, globs, archives and `-` stand for."""
         return list(discover(paths, spool_dir=spool, stdin=stdin))

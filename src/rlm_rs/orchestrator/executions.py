@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from rlm_rs.core.answers import Answer, CheckedCitation
-from rlm_rs.core.budget import Budgets
+from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.errors import ExecutionNotFound, ValidationFailed
 from rlm_rs.core.execution import Execution, Models, OutputMode, Run
-from rlm_rs.core.model import Usage
-from rlm_rs.core.pricing import Price, cost
+from rlm_rs.core.model import Message, Usage
+from rlm_rs.core.pricing import Price, context_window, cost
+from rlm_rs.core.prompts.render import root_prompt
+from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
 from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.outcome import record_of
@@ -25,6 +27,8 @@ from rlm_rs.orchestrator.verifying import verify
 from rlm_rs.sandbox.protocol import ContextShape
 
 CHECKED_AT_ONCE = 16
+PAGE_ROWS = 500
+ID_PREFIX = "exec_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,23 @@ class Ask:
     context_shape: ContextShape = "documents"
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an ask would begin with: the execution, its first root prompt, and what reading that costs.
+
+    input_tokens is an estimate from the prompt's length; cost_usd is for these tokens alone, None where
+    the price is unknown.
+    """
+
+    execution: Execution
+    messages: tuple[Message, ...]
+    input_tokens: int
+    cost_usd: float | None
+
+
 def new_execution_id() -> str:
     """A fresh execution id."""
-    return f"exec_{uuid4().hex}"
+    return f"{ID_PREFIX}{uuid4().hex}"
 
 
 def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
@@ -58,7 +76,14 @@ def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
 
 async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None = None) -> Run:
     """Record a new execution; nothing is asked of a model yet."""
-    execution = Execution(
+    run = await ports.log.start(execution_of(ask, corpus, execution_id))
+    await ports.catalog.put_execution(record_of(run))
+    return run
+
+
+def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> Execution:
+    """The execution that an ask over this corpus is."""
+    return Execution(
         execution_id=execution_id or new_execution_id(),
         tenant_id=corpus.tenant_id,
         session_id=corpus.session_id,
@@ -69,9 +94,57 @@ async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None
         context_shape=ask.context_shape,
         created_at=time.time(),
     )
-    run = await ports.log.start(execution)
-    await ports.catalog.put_execution(record_of(run))
-    return run
+
+
+def plan(ask: Ask, corpus: Corpus, ports: Ports) -> Plan:
+    """What the ask would begin with. Nothing is recorded and no model is called."""
+    execution = execution_of(ask, corpus)
+    prompt = root_prompt(
+        Run(execution),
+        corpus,
+        window_tokens=context_window(ask.models.root, ports.windows),
+        state_summary=ports.state_summary,
+    )
+    tokens = -(-sum(len(message.content) for message in prompt.messages) // CHARS_PER_TOKEN)
+    price = cost(ask.models.root, Usage(input_tokens=tokens), ports.prices)
+    return Plan(execution, prompt.messages, tokens, price)
+
+
+async def recent(tenant_id: str, limit: int, ports: Ports) -> list[ExecutionRecord]:
+    """The newest executions, newest first; one that seems to be running is shown as its journal has it."""
+    rows, _ = await ports.catalog.list_executions(tenant_id, limit)
+    return [await _current(row, ports) for row in rows]
+
+
+async def _current(row: ExecutionRecord, ports: Ports) -> ExecutionRecord:
+    if row.status != ExecutionStatus.RUNNING:
+        return row
+    run = await ports.log.replay(row.tenant_id, row.execution_id)
+    return record_of(run) if run else row
+
+
+async def find(tenant_id: str, start: str, ports: Ports) -> str:
+    """The id of the one execution whose id is, or starts with, `start`; `exec_` may be left out.
+
+    Raises `ExecutionNotFound`, and `ValidationFailed` when several start so.
+    """
+    wanted = start if start.startswith(ID_PREFIX) else ID_PREFIX + start
+    if await ports.log.events(tenant_id, wanted):
+        return wanted
+    found: list[str] = []
+    cursor: str | None = None
+    while start:
+        rows, cursor = await ports.catalog.list_executions(tenant_id, PAGE_ROWS, cursor)
+        found += [row.execution_id for row in rows if row.execution_id.startswith(wanted)]
+        if cursor is None:
+            break
+    if len(found) > 1:
+        raise ValidationFailed(
+            reason=f"{start} could be {found[0]} or {found[1]}: give more of the id.", execution_ids=found
+        )
+    if not found:
+        raise ExecutionNotFound(execution_id=start)
+    return found[0]
 
 
 async def go_on(tenant_id: str, execution_id: str, ports: Ports) -> tuple[Run, Corpus]:
