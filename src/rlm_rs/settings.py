@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     rlm_prices_json: str | None = Field(None, description='{"model": {"input": …, "output": …}} per million')
     tool_resolution_max_concurrency: int = Field(16, ge=1, le=1000, description="sub-calls in flight")
     subcall_max_tokens: int = Field(2048, ge=1, description="output tokens of a sub-call without a limit")
+    subcall_min_completion_tokens: int = Field(
+        2048, ge=1, description="least output limit sent to a reasoning model, whose thoughts count"
+    )
     enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
     sandbox_runner: Literal["process"] = Field("process", description="how steps are run")

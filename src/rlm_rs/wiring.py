@@ -226,6 +226,7 @@ def _calling(settings: Settings) -> dict[str, Any]:
         "timeout_seconds": settings.openai_timeout_seconds,
         "max_retries": settings.openai_max_retries,
         "use_responses": settings.openai_use_responses_api,
+        "min_output_tokens": settings.subcall_min_completion_tokens,
     }
 
 

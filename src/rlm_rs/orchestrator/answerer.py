@@ -41,6 +41,8 @@ async def answer(run: Run, corpus: Corpus, ports: Ports) -> Run:
     except Fenced:
         raise
     except RlmError as error:
-        run = await ports.log.replay(run.execution.tenant_id, run.execution.execution_id) or run
         return await finish(run, corpus, ports, Problem(error.code, error.message))
-    return await finish(run, corpus, ports)
+    else:
+        return await finish(run, corpus, ports)
+    finally:
+        ports.log.forget(run.execution.execution_id)

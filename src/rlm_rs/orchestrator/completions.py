@@ -18,9 +18,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from rlm_rs.core.errors import BlobNotFound
-from rlm_rs.core.model import ModelReply, ModelRequest
+from rlm_rs.core.model import ModelReply, ModelRequest, ToolCall
 from rlm_rs.core.ports import Blobs, ModelProvider
 from rlm_rs.core.pricing import Price, cost
+from rlm_rs.core.wellformed import well_formed
 
 _REPLY: TypeAdapter[ModelReply] = TypeAdapter(ModelReply)
 
@@ -42,9 +43,17 @@ class Completion:
     cache_hit: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """A reply, and the place whose call it was."""
+
+    reply: ModelReply
+    paid_by: str
+
+
 @dataclass(slots=True)
 class _Call:
-    task: asyncio.Task[ModelReply]
+    task: asyncio.Task[_Paid]
     waiting: int = 0
 
 
@@ -63,17 +72,14 @@ class Completions:
     async def complete(self, request: ModelRequest, caller: Caller, *, shared: bool) -> Completion:
         """One completion. `shared`: any caller of the tenant may be given the same reply."""
         uri = self._uri(request, caller, shared)
-        record = await self._recorded(uri)
-        if record is not None:
-            return self._completion(
-                _REPLY.validate_python(record["response"]), record["paid_by"] != caller.place
-            )
-        joined = uri in self._in_flight
-        if not joined:
-            self._in_flight[uri] = _Call(asyncio.ensure_future(self._ask(uri, request, caller)))
-        return self._completion(await self._awaited(uri), joined)
+        if uri not in self._in_flight:
+            self._in_flight[uri] = _Call(asyncio.ensure_future(self._found_or_asked(uri, request, caller)))
+        paid = await self._awaited(uri)
+        if paid.paid_by != caller.place:
+            return Completion(paid.reply, 0.0, cache_hit=True)
+        return Completion(paid.reply, cost(paid.reply.model, paid.reply.usage, self._prices), cache_hit=False)
 
-    async def _awaited(self, uri: str) -> ModelReply:
+    async def _awaited(self, uri: str) -> _Paid:
         """Wait for a call; it is cancelled only when the last of those who wait for it is."""
         call = self._in_flight[uri]
         call.waiting += 1
@@ -83,11 +89,12 @@ class Completions:
             call.waiting -= 1
             if not call.waiting:
                 call.task.cancel()
-                self._in_flight.pop(uri, None)
+                if self._in_flight.get(uri) is call:
+                    del self._in_flight[uri]
 
-    def _completion(self, reply: ModelReply, cache_hit: bool) -> Completion:
-        cost_usd = 0.0 if cache_hit else cost(reply.model, reply.usage, self._prices)
-        return Completion(reply, cost_usd, cache_hit)
+    async def _found_or_asked(self, uri: str, request: ModelRequest, caller: Caller) -> _Paid:
+        # one task looks and asks, so that a call that lands while another is looking is never made again
+        return await self._recorded(uri) or _Paid(await self._ask(uri, request, caller), caller.place)
 
     async def _ask(self, uri: str, request: ModelRequest, caller: Caller) -> ModelReply:
         started = time.monotonic()
@@ -107,12 +114,13 @@ class Completions:
             "response": asdict(reply),
         }
 
-    async def _recorded(self, uri: str) -> dict[str, Any] | None:
+    async def _recorded(self, uri: str) -> _Paid | None:
         try:
             record: dict[str, Any] = orjson.loads(await self._blobs.get(uri))
-        except BlobNotFound:
+            return _Paid(_REPLY.validate_python(record["response"]), record["paid_by"])
+        except (BlobNotFound, ValueError, KeyError):
+            # a record that cannot be read is as good as none: the call is made again
             return None
-        return record
 
     def _uri(self, request: ModelRequest, caller: Caller, shared: bool) -> str:
         asked = {
@@ -131,15 +139,11 @@ class Completions:
 def _clean(reply: ModelReply, model: str, seconds: float) -> ModelReply:
     """A reply with text that can be stored: lone surrogates become U+FFFD."""
     return ModelReply(
-        text=_storable(reply.text),
+        text=well_formed(reply.text),
         model=model,
         usage=reply.usage,
-        reasoning=_storable(reply.reasoning),
-        tool_calls=reply.tool_calls,
+        reasoning=well_formed(reply.reasoning),
+        tool_calls=tuple(ToolCall(well_formed(c.name), well_formed(c.arguments)) for c in reply.tool_calls),
         finish_reason=reply.finish_reason,
         seconds=reply.seconds or seconds,
     )
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

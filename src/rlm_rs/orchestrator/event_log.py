@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pydantic import Field, TypeAdapter
 from rlm_rs.core.errors import ChecksumMismatch, ExecutionNotFound
 from rlm_rs.core.execution import Event, Execution, Run, Started, fold
 from rlm_rs.core.ports import Blobs, Journal
+from rlm_rs.core.wellformed import well_formed
 
 RECORD_BYTES = 64_000
 PAYLOAD_BYTES = 2_000
@@ -49,9 +51,8 @@ class EventLog:
         known = await self.replay(execution.tenant_id, execution.execution_id)
         if known is not None:
             return known
-        event = Started(execution=execution, at=time.time())
-        await self._write(execution, 0, event)
-        self._resume_clock(Run(execution))
+        execution = replace(execution, question=well_formed(execution.question))
+        await self._write(execution, 0, Started(execution=execution, at=time.time()))
         return Run(execution)
 
     async def append(self, run: Run, event: Event) -> Run:
@@ -61,17 +62,16 @@ class EventLog:
         return run.apply(stamped)
 
     def elapsed(self, run: Run) -> float:
-        """Seconds of work on this execution so far, its crashes' pauses left out."""
-        if run.execution.execution_id not in self._clocks:
-            self._resume_clock(run)
-        return time.monotonic() - self._clocks[run.execution.execution_id]
+        """Seconds of work on this execution so far, the pauses between workers left out.
+
+        The clock goes on from the journal's last event when it is first asked for, and runs until `forget`.
+        """
+        begun = self._clocks.setdefault(run.execution.execution_id, time.monotonic() - run.spend.seconds)
+        return time.monotonic() - begun
 
     async def replay(self, tenant_id: str, execution_id: str) -> Run | None:
         """The run as its journal has it, or None. Another tenant's execution is None too."""
-        run = fold([event for _, event in await self.events(tenant_id, execution_id)])
-        if run is not None and run.finished is None:
-            self._resume_clock(run)
-        return run
+        return fold([event for _, event in await self.events(tenant_id, execution_id)])
 
     async def events(self, tenant_id: str, execution_id: str, start: int = 0) -> list[tuple[int, Event]]:
         """Numbered events from `start` on; empty for what this tenant does not have."""
@@ -79,18 +79,15 @@ class EventLog:
         events = [
             (seq, await self._decoded(record))
             for seq, record in enumerate(records)
-            if seq in (0,) or seq >= start
+            if seq == 0 or seq >= start
         ]
         if events and not _belongs_to(events[0][1], tenant_id):
             return []
         return [numbered for numbered in events if numbered[0] >= start]
 
     def forget(self, execution_id: str) -> None:
-        """Let go of an execution's clock once it has ended."""
+        """Stop an execution's clock: nobody works on it any more."""
         self._clocks.pop(execution_id, None)
-
-    def _resume_clock(self, run: Run) -> None:
-        self._clocks[run.execution.execution_id] = time.monotonic() - run.spend.seconds
 
     async def _write(self, execution: Execution, seq: int, event: Event) -> None:
         record = await self._encoded(execution, event)
@@ -136,6 +133,12 @@ class EventLog:
         return _EVENT.validate_python(data)
 
 
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as JSON values, as records and event streams hold it."""
+    data: dict[str, Any] = _EVENT.dump_python(event, mode="json")
+    return data
+
+
 async def replayed(log: EventLog, tenant_id: str, execution_id: str) -> Run:
     """The run as its journal has it. Raises `ExecutionNotFound`."""
     run = await log.replay(tenant_id, execution_id)
@@ -153,7 +156,11 @@ def _record(data: dict[str, Any], payloads: list[dict[str, Any]]) -> bytes:
 
 
 def _dumped(value: Any) -> bytes:
-    return orjson.dumps(value)
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # lone surrogates, in a question or a model's words; the sandbox lets none through
+        return well_formed(json.dumps(value, ensure_ascii=False)).encode()
 
 
 def _largest_first(data: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -28,7 +28,6 @@ async def finish(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None
     await ports.sandbox.drop(run.execution.execution_id)
     if run.execution.parent is None:
         await ports.catalog.put_execution(record_of(run))
-    ports.log.forget(run.execution.execution_id)
     return run
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlm_rs.core.budget import Exhausted, exhausted, working_seconds
 from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import ProviderFailed
 from rlm_rs.core.execution import RootReplied, Run
 from rlm_rs.core.model import Message, ModelRequest
 from rlm_rs.core.pricing import context_window
@@ -56,15 +57,17 @@ async def ask_root(run: Run, corpus: Corpus, ports: Ports) -> Run:
 
 
 async def ask_best_answer(run: Run, corpus: Corpus, out: Exhausted, ports: Ports) -> Run:
-    """Ask once, within the reserve, for the best answer from what there is."""
-    prompt = best_answer_prompt(run, corpus, out)
+    """Ask once, within the reserve, for the best answer from what there is; none may come."""
+    window = context_window(run.execution.models.root, ports.windows)
+    prompt = best_answer_prompt(run, corpus, out, window_tokens=window)
     budgets = run.execution.budgets
     try:
         async with asyncio.timeout(max(1.0, budgets.max_total_seconds - working_seconds(budgets))):
             completion = await _complete(run, prompt, ports, max_tokens=BEST_ANSWER_TOKENS)
     except TimeoutError:
-        silent = RootReplied(turn=len(run.turns), text="", exhausted=out.status, problem=str(out))
-        return await ports.log.append(run, silent)
+        return await ports.log.append(run, _silent(run, out, str(out)))
+    except ProviderFailed as error:
+        return await ports.log.append(run, _silent(run, out, f"{out}, and then: {error.message}"))
     return await ports.log.append(run, _best_answer(run, prompt, completion, out))
 
 
@@ -91,6 +94,10 @@ def _best_answer(run: Run, prompt: RootPrompt, completion: Completion, out: Exha
     return RootReplied(code=reply.code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
 
 
+def _silent(run: Run, out: Exhausted, problem: str) -> RootReplied:
+    return RootReplied(turn=len(run.turns), text="", exhausted=out.status, problem=problem, cost_usd=0.0)
+
+
 def _facts(run: Run, prompt: RootPrompt, completion: Completion) -> dict[str, Any]:
     reply = completion.reply
     return {
@@ -111,16 +118,15 @@ def _text_final(run: Run, reply: Reply) -> Final | None:
     if reply.final is None:
         return None
     name, argument = reply.final
-    value = literal(argument)
-    if name == "FINAL_VAR":
-        value = _kept(run, str(value))
-    if value is None:
-        return None
-    return Final(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    kept = _kept(run, argument)
+    if kept is not None:
+        return Final(kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False), kept)
+    return None if name == "FINAL_VAR" else Final(literal(argument))
 
 
-def _kept(run: Run, name: str) -> object:
-    """A kept variable of simple type, or a key of state, by name."""
+def _kept(run: Run, argument: str) -> object:
+    """A kept variable of simple type, or a key of state, by its name, bare or quoted."""
+    name = literal(argument)
     entry = run.variables.get(name)
     if isinstance(entry, dict) and "json" in entry:
         return entry["json"]

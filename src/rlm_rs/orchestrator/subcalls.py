@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rlm_rs.core.budget import CHARS_PER_TOKEN, RESERVE_SHARE, Spend, of_completion, working_seconds
@@ -103,7 +103,7 @@ async def _resolved(fanout: Fanout, request: SubcallRequest, resolver: Resolver)
     except Fenced:
         raise
     except RlmError as error:
-        outcome = Outcome(failed(request, error.code, error.message), _counted(request))
+        outcome = Outcome(failed(request, error.code, error.message), _paid_in_vain(fanout, request, error))
     return replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -162,6 +162,14 @@ def _counted(request: SubcallRequest) -> Spend:
     if request.kind == "search":
         return Spend(searches=1)
     return Spend(llm_subcalls=1, rlm_subcalls=int(request.kind == "rlm"), prompt_chars=len(request.prompt))
+
+
+def _paid_in_vain(fanout: Fanout, request: SubcallRequest, error: RlmError) -> Spend:
+    """A failed call counts, and so do the tokens of a reply that was cut off before it said anything."""
+    tokens = {f.name: error.details[f.name] for f in fields(Usage) if f.name in error.details}
+    usage = Usage(**tokens)
+    paid = cost(model_of(fanout.run, request), usage, fanout.ports.prices) if tokens else 0.0
+    return _counted(request).plus(of_completion(usage, paid))
 
 
 def _total(spends: Iterable[Spend]) -> Spend:
