@@ -1,0 +1,47 @@
+# The same private environment as ./rlm, with the tools of requirements-dev.lock (RLM_VENV: another place).
+RLM_VENV ?= $(CURDIR)/.venv
+PYTHON = "$(RLM_VENV)/bin/python"
+PYTEST_ARGS ?= -n 2
+
+.PHONY: help setup test lint types format docs check-docs examples lock wheel bench clean
+
+help: ## What there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## Prepare the environment
+	@sh scripts/bootstrap.sh "$(RLM_VENV)" --dev
+
+test: setup ## Run the tests
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: setup ## Check style, imports and formatting
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: setup ## Check types
+	$(PYTHON) -m mypy
+
+format: setup ## Format and sort imports
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+docs: setup ## Write the generated pages anew
+	$(PYTHON) scripts/make_docs.py
+
+check-docs: setup ## Fail if a generated page is out of date
+	$(PYTHON) scripts/make_docs.py --check
+
+examples: setup ## Write the example corpus anew
+	$(PYTHON) examples/make_corpus.py
+
+lock: setup ## Resolve the dependencies anew
+	$(PYTHON) scripts/make_lock.py
+
+wheel: setup ## Build the wheel into dist/
+	$(PYTHON) -m build --wheel --no-isolation --outdir dist
+
+bench: setup ## Measure time and memory of rlm ask
+	$(PYTHON) benchmarks/ask/bench.py
+
+clean: ## Remove the environment and what was built
+	rm -rf "$(RLM_VENV)" dist build
