@@ -166,8 +166,9 @@ def _ordinary(bound: float | None) -> float | None:
 def child_budgets(parent: Budgets, spend: Spend, siblings: int) -> Budgets:
     """What one of `siblings` child executions started together may use of what their parent has left.
 
-    Tokens, money and sub-calls are divided among the siblings, so that together they cannot overspend;
-    turns and seconds are not divided (siblings run side by side) but never exceed what the parent has left.
+    Tokens, money and sub-calls are divided among the siblings, so that together they cannot overspend (the
+    call that starts a child is part of its share of sub-calls); turns and seconds are not divided (siblings
+    run side by side) but never exceed what the parent has left.
     """
     seconds = max(0.1, working_seconds(parent) - spend.seconds)
     return replace(
@@ -175,7 +176,7 @@ def child_budgets(parent: Budgets, spend: Spend, siblings: int) -> Budgets:
         max_turns=max(1, parent.max_turns - spend.turns),
         max_total_seconds=seconds,
         max_depth=parent.max_depth - 1,
-        max_llm_subcalls=max(0, (parent.max_llm_subcalls - spend.llm_subcalls) // siblings),
+        max_llm_subcalls=max(0, (parent.max_llm_subcalls - spend.llm_subcalls) // siblings - 1),
         max_total_llm_prompt_chars=max(
             1, (parent.max_total_llm_prompt_chars - spend.prompt_chars) // siblings
         ),

@@ -16,6 +16,7 @@ from rlm_rs.core.model import Usage
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.core.spans import read_ranges
 from rlm_rs.sandbox.protocol import (
+    RESERVED_STATE_KEYS,
     Cite,
     ContextShape,
     Final,
@@ -237,8 +238,9 @@ class Run:
 
     @property
     def concluded(self) -> bool:
-        """Whether nothing is left to do but to write the outcome."""
-        return self.final is not None or (self.exhausted is not None and self.code is None)
+        """Whether nothing is left to do but to write the outcome, or not even that."""
+        ended = self.finished is not None or self.final is not None or self.cancel_requested
+        return ended or (self.exhausted is not None and self.code is None)
 
     def apply(self, event: Event) -> Run:
         """This run after one more event."""
@@ -286,7 +288,7 @@ class Run:
             asked=(),
             answers={},
             pending=queued,
-            state=result.state,
+            state={name: value for name, value in result.state.items() if name not in RESERVED_STATE_KEYS},
             variables=result.variables,
             tool_status={**self.tool_status, **{request.key: "pending" for request in queued}},
             final=result.final,
@@ -299,7 +301,7 @@ class Run:
         run = replace(
             self,
             turns=(*self.turns[:-1], replace(turn, subcalls=(*turn.subcalls, event))),
-            pending=tuple(request for request in self.pending if request != event.request),
+            pending=tuple(request for request in self.pending if request.key != event.request.key),
             spend=self.spend.plus(event.spend),
         )
         if event.request.called:

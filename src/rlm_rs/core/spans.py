@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
+from rlm_rs.core.wellformed import well_formed
 from rlm_rs.sandbox.protocol import SpanEntry
 
 SCAN_PREFIX = "scan:"
@@ -42,9 +43,8 @@ class Range:
 
 def checksum(text: str) -> str:
     """`sha256:` and hex SHA-256 of the UTF-8 of the text in Unicode normal form C."""
-    return (
-        "sha256:" + hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "replace")).hexdigest()
-    )
+    canonical = well_formed(unicodedata.normalize("NFC", text)).encode()
+    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
 
 
 def is_scan(span: SpanEntry) -> bool:

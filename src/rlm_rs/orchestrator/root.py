@@ -118,15 +118,14 @@ def _text_final(run: Run, reply: Reply) -> Final | None:
     if reply.final is None:
         return None
     name, argument = reply.final
-    kept = _kept(run, argument)
+    kept = _kept(run, literal(argument) if name == "FINAL_VAR" else argument)
     if kept is not None:
         return Final(kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False), kept)
     return None if name == "FINAL_VAR" else Final(literal(argument))
 
 
-def _kept(run: Run, argument: str) -> object:
-    """A kept variable of simple type, or a key of state, by its name, bare or quoted."""
-    name = literal(argument)
+def _kept(run: Run, name: str) -> object:
+    """A kept variable of simple type, or a key of state, by name."""
     entry = run.variables.get(name)
     if isinstance(entry, dict) and "json" in entry:
         return entry["json"]

@@ -65,9 +65,11 @@ def root_prompt(
     return RootPrompt(_closed((*head, *turns), budget_snapshot(run)), root_prompt_version(execution))
 
 
-def best_answer_prompt(run: Run, corpus: Corpus, exhausted: Exhausted) -> RootPrompt:
+def best_answer_prompt(
+    run: Run, corpus: Corpus, exhausted: Exhausted, *, window_tokens: int | None = None
+) -> RootPrompt:
     """The one question for a best answer when a budget is used up."""
-    prompt = root_prompt(run, corpus, state_summary=True)
+    prompt = root_prompt(run, corpus, window_tokens=window_tokens)
     ask = (
         f"Your budget is used up: {exhausted}. Give your best answer now from what you have seen so far, as "
         "plain text without code, and say what is uncertain or unfinished. There will be no further turn."
