@@ -55,20 +55,23 @@ async def _read_exactly(child: socket.socket, count: int) -> bytearray:
 
 
 async def read_hello(child: socket.socket) -> None:
-    """Wait until the child is locked and ready for a step. Raises `ReplyEnded` if it never was."""
-    kind, _ = HEADER.unpack(await _read_exactly(child, HEADER.size))
-    if kind != HELLO:
-        raise ReplyEnded
+    """Wait until the child is locked and ready. Raises `ReplyEnded` or `StepProgramFailed` if it is not."""
+    await _read_frame(child, {HELLO: 0})
 
 
 async def read_reply(child: socket.socket) -> bytes:
     """The body of the child's next frame. Raises `ReplyEnded`, `ReplyMalformed` or `StepProgramFailed`."""
+    return await _read_frame(child, {REPLY: MAX_FRAME_BYTES})
+
+
+async def _read_frame(child: socket.socket, expected: dict[bytes, int]) -> bytes:
+    """A frame of one of these kinds, no longer than the kind may be."""
+    limits = {**expected, FAILED: MAX_FAILURE_BYTES}
     kind, length = HEADER.unpack(await _read_exactly(child, HEADER.size))
-    if kind not in (REPLY, FAILED):
+    if kind not in limits:
         raise ReplyMalformed("it is not a reply frame")
-    limit = MAX_FRAME_BYTES if kind == REPLY else MAX_FAILURE_BYTES
-    if length > limit:
-        raise ReplyMalformed(f"it would be {length} bytes, more than the {limit} allowed")
+    if length > limits[kind]:
+        raise ReplyMalformed(f"it would be {length} bytes, more than the {limits[kind]} allowed")
     body = bytes(await _read_exactly(child, length))
     if kind == FAILED:
         raise StepProgramFailed(body.decode("utf-8", "replace"))

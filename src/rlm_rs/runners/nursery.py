@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rlm_rs.core.errors import SandboxFailed
-from rlm_rs.runners.exchange import ReplyEnded, read_hello
+from rlm_rs.runners.exchange import ReplyEnded, ReplyMalformed, StepProgramFailed, read_hello
 from rlm_rs.sandbox import frames, seccomp
-from rlm_rs.sandbox.lockdown import Layers
+from rlm_rs.sandbox.layers import Layers
 
 MESSAGE_BYTES = 1 << 16
 START_SECONDS = 30.0
@@ -81,6 +81,8 @@ class Child:
             await read_hello(self.socket)
         except ReplyEnded:
             raise Stillborn(describe_exit((await self.exit()).status)) from None
+        except (StepProgramFailed, ReplyMalformed) as error:
+            raise Stillborn(str(error)) from None
         self.greeted = True
 
     async def exit(self) -> Ended:

@@ -6,7 +6,7 @@ import os
 import signal
 
 from rlm_rs.runners.nursery import Ended, describe_exit
-from rlm_rs.sandbox.child import EXIT_OUT_OF_MEMORY, EXIT_TIMED_OUT
+from rlm_rs.sandbox.frames import EXIT_OUT_OF_MEMORY, EXIT_TIMED_OUT
 from rlm_rs.sandbox.protocol import StepError, StepRequest, StepResult, StepUsage
 
 MEMORY_SHARE = 0.7

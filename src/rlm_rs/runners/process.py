@@ -32,7 +32,7 @@ from rlm_rs.runners.nursery import Child, Nursery, Stillborn, ZygoteLost
 from rlm_rs.runners.reply import parse_reply
 from rlm_rs.runners.suspended import Suspended, SuspendedSteps
 from rlm_rs.sandbox.frames import ANSWERS, PROBE, STEP
-from rlm_rs.sandbox.lockdown import Layers
+from rlm_rs.sandbox.layers import Layers
 from rlm_rs.sandbox.protocol import StepLimits, StepRequest, StepResult, to_json
 
 ATTEMPTS = 2
@@ -48,7 +48,7 @@ class ProcessConfig:
     cores). suspended: steps that wait in a live child, none longer than `suspended_seconds`.
     wall_factor, wall_grace_seconds: a step is ended after `seconds * wall_factor + wall_grace_seconds`
     by the host's clock, its waiting for sub-calls not counted.
-    leave_out: layers of `lockdown.LAYERS` not to take, so that tests can prove the others alone. There
+    leave_out: layers of `sandbox.layers.LAYERS` not to take, so that tests can prove the others alone. There
     is no way to leave out seccomp.
     """
 

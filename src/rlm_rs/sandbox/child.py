@@ -32,7 +32,6 @@ from rlm_rs.sandbox.protocol import (
     from_dict,
     to_json,
 )
-from rlm_rs.sandbox.seccomp import SeccompUnavailable
 
 MAX_DESCRIPTORS = 253
 """Linux passes at most this many descriptors with one message (SCM_MAX_FD, unix(7))."""
@@ -43,13 +42,6 @@ CPU_GRACE_SECONDS = 1
 WARMING = "for number in range(3):\n    print(f'{number}')"
 
 FAILURE_CHARS = 2_000
-
-EXIT_FAILED = 70
-"""The step program itself raised something: a defect, or code that broke it."""
-EXIT_OUT_OF_MEMORY = 71
-EXIT_TIMED_OUT = 72
-EXIT_UNLOCKED = 73
-"""The child could not be locked, so it ran nothing."""
 
 
 @dataclass(slots=True)
@@ -173,7 +165,7 @@ class Inheritance:
 
 def live(reply_socket: socket.socket, inheritance: Inheritance) -> NoReturn:
     """The whole life of a child, from its first breath to its exit status. Never returns."""
-    status = EXIT_FAILED
+    status = frames.EXIT_FAILED
     try:
         lockdown.lock_child(inheritance.parent)
         warm(inheritance.nothing)
@@ -181,12 +173,10 @@ def live(reply_socket: socket.socket, inheritance: Inheritance) -> NoReturn:
         status = 0
     except frames.ConnectionEnded:
         status = 0
-    except SeccompUnavailable:
-        status = EXIT_UNLOCKED
     except StepTimedOut:
-        status = EXIT_TIMED_OUT
+        status = frames.EXIT_TIMED_OUT
     except MemoryError:
-        status = EXIT_OUT_OF_MEMORY
+        status = frames.EXIT_OUT_OF_MEMORY
     except Exception:  # noqa: BLE001 - the process edge: the host is told what broke the step program
         reason = traceback.format_exc()[-FAILURE_CHARS:]
         frames.write_frame(reply_socket.fileno(), frames.FAILED, reason.encode("utf-8", "replace"))

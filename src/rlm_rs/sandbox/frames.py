@@ -25,6 +25,11 @@ HELLO = b"H"
 FAILED = b"F"
 """Child to host: why the step program itself failed, as text."""
 
+EXIT_FAILED = 70
+"""The step program itself raised something: a defect, or code that broke it."""
+EXIT_OUT_OF_MEMORY = 71
+EXIT_TIMED_OUT = 72
+
 
 class ConnectionEnded(Exception):
     """The other side closed the socket in the middle of a frame, or before one."""

@@ -10,54 +10,15 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from rlm_rs.sandbox import landlock, namespaces, seccomp
+from rlm_rs.sandbox.layers import Layers
 
 PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 8, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 LAST_CAPABILITY = 63
 NOBODY = 65534
 MAX_OPEN_FILES = 300
-
-LAYERS = frozenset({"namespaces", "user_namespace", "unprivileged_user", "landlock"})
-"""The layers that may be missing, and that tests leave out to prove the others. seccomp is not one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """What holds around a step.
-
-    seccomp: system calls are filtered (always, or there is no sandbox). landlock: the ABI in force, 0 if
-    none. namespaces: those of its own. unprivileged: it runs under a user id without rights and holds
-    no capability. rlimits: memory, CPU time, files and processes are limited.
-    """
-
-    seccomp: bool
-    landlock: int
-    namespaces: tuple[str, ...]
-    unprivileged: bool
-    rlimits: bool = True
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Layers:
-        """From JSON."""
-        return cls(**{**data, "namespaces": tuple(data["namespaces"])})
-
-    def in_words(self) -> str:
-        """One line for people."""
-        parts = ["seccomp" if self.seccomp else "NO seccomp"]
-        parts.append(f"Landlock (ABI {self.landlock})" if self.landlock else "no Landlock")
-        spaces = ", ".join(self.namespaces)
-        parts.append(f"namespaces ({spaces})" if spaces else "no namespaces")
-        parts.append("no privileges" if self.unprivileged else "a privileged user id")
-        return ", ".join(parts)
 
 
 class _CapabilityHeader(ctypes.Structure):
