@@ -35,6 +35,11 @@ class Range:
     start_char: int
     end_char: int
 
+    @property
+    def length(self) -> int:
+        """Characters in it."""
+        return self.end_char - self.start_char
+
     def contains(self, other: Range) -> bool:
         """Whether `other` lies wholly inside."""
         same = self.doc_index == other.doc_index

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from rlm_rs.core.budget import Spend, child_budgets
-from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import BudgetExceeded
+from rlm_rs.core.budget import Spend
 from rlm_rs.core.execution import Execution, Finished, Parent, Run
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.core.spans import SpanRef
-from rlm_rs.orchestrator.subcalls import Fanout, Outcome, ask_sub_model
-from rlm_rs.sandbox.protocol import SpanEntry, SubcallRequest, SubcallResult, View
+from rlm_rs.orchestrator.scope import CUT_NOTICE_CHARS, passed_on, scope_of
+from rlm_rs.orchestrator.subcalls import Fanout, Outcome, ask_sub_model, share_of
+from rlm_rs.sandbox.protocol import SpanEntry, SubcallRequest, SubcallResult
 
 CHILD_TAG = "child"
+PROMPT_TAG = "prompt"
+"""Marks what was put into a prompt without step code reading it."""
 
 
 async def run_child(fanout: Fanout, request: SubcallRequest) -> Outcome:
@@ -22,24 +23,23 @@ async def run_child(fanout: Fanout, request: SubcallRequest) -> Outcome:
     if fanout.run.execution.budgets.max_depth <= 0:
         return await _ask_instead(fanout, request)
     child = await fanout.ports.log.start(child_execution(fanout, request))
-    if child.finished is None:
-        child = await fanout.answer(child, fanout.corpus, fanout.ports)
-    return _outcome(request, child)
+    return _outcome(request, await fanout.answer(child, fanout.corpus, fanout.ports))
 
 
 def child_execution(fanout: Fanout, request: SubcallRequest) -> Execution:
     """The child of this call: the same call after a crash finds the same child again."""
     parent = fanout.run.execution
+    views, texts = passed_on(parent, request)
     return replace(
         parent,
         execution_id=f"{parent.execution_id}-{request.key}",
         question=request.prompt,
-        budgets=child_budgets(parent.budgets, fanout.run.spend, fanout.siblings),
+        budgets=share_of(fanout, request),
         output_mode="ANSWER",
         depth=parent.depth + 1,
         parent=Parent(parent.execution_id, request.key),
-        views=request.views if request.views is not None else (() if request.text else parent.views),
-        texts=request.text or (() if request.views is not None else parent.texts),
+        views=views,
+        texts=texts,
         created_at=time.time(),
     )
 
@@ -80,31 +80,20 @@ def _span(ref: SpanRef) -> SpanEntry:
 
 
 async def _ask_instead(fanout: Fanout, request: SubcallRequest) -> Outcome:
-    """Put the text itself into one prompt; what was read for it can be cited."""
-    corpus, execution = fanout.corpus, fanout.run.execution
-    views = request.views if request.views is not None else (() if request.text else execution.views)
-    if views is None:
-        views = tuple(View(d.doc_index) for d in corpus.documents if d.readable)
-    room = execution.budgets.max_llm_prompt_chars - len(request.prompt)
-    parts, spans = list(request.text or ()), []
-    for view in views:
-        size = room - sum(map(len, parts))
-        if size <= 0:
-            raise BudgetExceeded(budget="max_depth", limit=0)
-        span = _read_span(corpus, view, size)
-        parts.append(
-            await fanout.ports.texts.read(corpus.documents[view.doc_index], span.start_char, span.end_char)
-        )
-        spans.append(span)
-    asked = replace(request, kind="llm", prompt="\n\n".join([request.prompt, *parts]))
-    outcome = await ask_sub_model(fanout, asked)
-    result = replace(outcome.result, digest=request.digest())
+    """Put the text itself into one prompt, as much as fits; what was read for it can be cited."""
+    scope = scope_of(fanout.run.execution, fanout.corpus, request)
+    room = max(0, fanout.run.execution.budgets.max_llm_prompt_chars - len(request.prompt) - CUT_NOTICE_CHARS)
+    fitting = scope.first(room)
+    parts = [request.prompt, *fitting.texts]
+    for place in fitting.places:
+        document = fanout.corpus.documents[place.doc_index]
+        parts.append(await fanout.ports.texts.read(document, place.start_char, place.end_char))
+    if scope.char_length > room:
+        parts.append(f"(The text is cut here: it has {scope.char_length:,} characters, and {room:,} fit.)")
+    outcome = await ask_sub_model(fanout, replace(request, kind="llm", prompt="\n\n".join(parts)))
     return replace(
-        outcome, result=result, citations=tuple(spans), spend=outcome.spend.plus(Spend(rlm_subcalls=1))
+        outcome,
+        result=replace(outcome.result, digest=request.digest()),
+        citations=tuple(SpanEntry(p.doc_index, p.start_char, p.end_char, PROMPT_TAG) for p in fitting.places),
+        spend=outcome.spend.plus(Spend(rlm_subcalls=1)),
     )
-
-
-def _read_span(corpus: Corpus, view: View, size: int) -> SpanEntry:
-    length = corpus.documents[view.doc_index].char_length
-    end = length if view.end_char is None else min(view.end_char, length)
-    return SpanEntry(view.doc_index, view.start_char, min(end, view.start_char + size), "subcall")

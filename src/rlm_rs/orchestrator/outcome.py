@@ -12,10 +12,13 @@ from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.execution import Finished, Problem, Run
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
 from rlm_rs.core.spans import Range, SpanRef, checksum, is_context, merge, read_ranges
-from rlm_rs.orchestrator.children import CHILD_TAG
+from rlm_rs.orchestrator.children import CHILD_TAG, PROMPT_TAG
 from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.sandbox.protocol import Cite
 
 PARTIAL = "The budget ran out before the work was done; this is the best answer from what was seen."
+
+CANCELLED = "Somebody asked for it to stop before there was an answer."
 
 
 async def finish(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None = None) -> Run:
@@ -35,17 +38,19 @@ async def outcome(run: Run, corpus: Corpus, ports: Ports, problem: Problem | Non
     """What the run ends with."""
     if problem is not None:
         return Finished(status=ExecutionStatus.FAILED, error=problem)
+    if run.cancel_requested and run.final is None:
+        return Finished(status=ExecutionStatus.CANCELLED, error=Problem("CANCELLED", CANCELLED))
     status = ExecutionStatus(run.exhausted) if run.exhausted else ExecutionStatus.COMPLETED
     error = Problem(run.exhausted, PARTIAL) if run.exhausted else None
-    if run.final is None:
-        reason = run.turns[-1].reply.problem if run.turns else None
-        return Finished(status=status, error=Problem(str(status), reason or "No answer was reached."))
     if run.execution.output_mode == "CONTEXTS":
         items = await contexts(run, corpus, ports)
-        refs = [Citation(item.ref, item.source_name, "read") for item in items]
+        refs = await asyncio.gather(*(_citation(_whole(item), run, corpus, ports) for item in items))
         return Finished(
             status=status, partial=bool(error), error=error, contexts=tuple(items), citations=tuple(refs)
         )
+    if run.final is None:
+        reason = run.turns[-1].reply.problem if run.turns else None
+        return Finished(status=status, error=Problem(str(status), reason or "No answer was reached."))
     return Finished(
         status=status,
         answer=run.final.answer,
@@ -60,21 +65,40 @@ async def citations(run: Run, corpus: Corpus, ports: Ports) -> list[Citation]:
     """What the answer rests on, best supported first; only what was read, in documents that still stand."""
     answer = run.final.answer if run.final else ""
     reads = [r for r in read_ranges(run.spans) if _citable(r, corpus)]
-    if run.cites:
-        texts = await _texts({Range(c.doc_index, c.start_char, c.end_char) for c in run.cites}, corpus, ports)
-        own = named(run.cites, texts, answer)
-        children = [r for r in _child_ranges(run) if not any(cited.range.contains(r) for cited in own)]
-        found = [*own, *supported(await _passages(children, corpus, ports), answer, evidence(run))]
+    seen = await evidence(run, corpus, ports)
+    own = _own_cites(run, reads)
+    if own:
+        texts = await _texts({_place(cite) for cite in own}, corpus, ports)
+        listed = named(own, texts, answer)
+        children = [r for r in _child_ranges(run) if not any(cited.range.contains(r) for cited in listed)]
+        found = [*listed, *supported(await _passages(children, corpus, ports), answer, seen)]
     else:
-        found = supported(await _passages(reads, corpus, ports, ports.merge_gap_chars), answer, evidence(run))
+        found = supported(await _passages(reads, corpus, ports, ports.merge_gap_chars), answer, seen)
     return list(await asyncio.gather(*(_citation(cited, run, corpus, ports) for cited in found)))
 
 
-def evidence(run: Run) -> str:
-    """All text that reached a model: what was printed, and the prompts of sub-calls."""
+async def evidence(run: Run, corpus: Corpus, ports: Ports) -> str:
+    """All text that reached a model: what was printed, the prompts of sub-calls, what was put into them."""
+    subcalls = [subcall for turn in run.turns for subcall in turn.subcalls]
     parts = [turn.step.stdout for turn in run.turns if turn.step]
-    parts += [subcall.request.prompt for turn in run.turns for subcall in turn.subcalls]
+    parts += [subcall.request.prompt for subcall in subcalls]
+    prompted = [span for subcall in subcalls for span in subcall.citations if span.tag == PROMPT_TAG]
+    parts += (await _texts(set(read_ranges(prompted)), corpus, ports)).values()
     return "\n".join(parts)
+
+
+def _own_cites(run: Run, reads: Sequence[Range]) -> list[Cite]:
+    """What step code cited itself and had read: a place it never read cannot be cited."""
+    read = merge(reads)
+    return [cite for cite in run.cites if any(r.contains(_place(cite)) for r in read) and _place(cite).length]
+
+
+def _place(cite: Cite) -> Range:
+    return Range(cite.doc_index, cite.start_char, cite.end_char)
+
+
+def _whole(item: ContextItem) -> Cited:
+    return Cited(Range(item.ref.doc_index, item.ref.start_char, item.ref.end_char), "read")
 
 
 async def contexts(run: Run, corpus: Corpus, ports: Ports) -> list[ContextItem]:

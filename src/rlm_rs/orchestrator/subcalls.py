@@ -13,7 +13,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from rlm_rs.core.budget import CHARS_PER_TOKEN, RESERVE_SHARE, Spend, of_completion, working_seconds
+from rlm_rs.core.budget import (
+    CHARS_PER_TOKEN,
+    RESERVE_SHARE,
+    Budgets,
+    Spend,
+    child_budgets,
+    of_completion,
+    working_seconds,
+)
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import Fenced, RlmError
 from rlm_rs.core.execution import Run, SubcallResolved
@@ -22,7 +30,10 @@ from rlm_rs.core.pricing import cost
 from rlm_rs.orchestrator.completions import Caller
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.root import user_prompt
+from rlm_rs.orchestrator.scope import scope_of
 from rlm_rs.sandbox.protocol import SpanEntry, SubcallRequest, SubcallResult
+
+ROUNDING_USD = 1e-9
 
 Answer = Callable[[Run, Corpus, Ports], Awaitable[Run]]
 
@@ -41,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """The sub-calls being resolved together: what each of them needs to know of the others."""
+    """The sub-calls being resolved together, `siblings` of them: what each needs to know of the others."""
 
     run: Run
     corpus: Corpus
@@ -57,17 +68,16 @@ async def resolve(
     run: Run, corpus: Corpus, ports: Ports, answer: Answer, resolvers: Mapping[str, Resolver]
 ) -> Run:
     """Resolve all pending sub-calls, or as many as the time allows. `answer` drives child executions."""
-    children = sum(1 for request in run.pending if request.kind == "rlm")
-    fanout = Fanout(run, corpus, ports, answer, max(1, children))
+    fanout = Fanout(run, corpus, ports, answer, len(run.pending))
     waiting = list(run.pending)
     running: dict[asyncio.Task[Outcome], SubcallRequest] = {}
     try:
         while waiting or running:
             _admit(fanout, run, waiting, running, resolvers)
             if not running:
-                for request in waiting:
-                    run = await _record(run, request, Outcome(_refused(run, request)), ports)
-                break
+                request = waiting.pop(0)
+                run = await _record(run, request, Outcome(_refused(run, request)), ports)
+                continue
             left = working_seconds(run.execution.budgets) - ports.log.elapsed(run)
             done, _ = await asyncio.wait(running, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
             if not done:
@@ -128,16 +138,38 @@ async def _cancelled(running: dict[asyncio.Task[Outcome], SubcallRequest]) -> No
 
 
 def worst_case(request: SubcallRequest, fanout: Fanout) -> Spend:
-    """The most a sub-call may use. A child's share of tokens and money is carved out when it starts."""
+    """The most a sub-call may use; for a child execution that is its whole share."""
     counted = _counted(request)
-    if request.kind != "llm":
+    if request.kind == "search":
         return counted
+    if request.kind == "rlm" and fanout.run.execution.budgets.max_depth > 0:
+        return counted.plus(_all_of(share_of(fanout, request)))
+    passed = _passed_chars(request, fanout)
     usage = Usage(
-        input_tokens=len(request.prompt) // CHARS_PER_TOKEN + 1,
+        input_tokens=(len(request.prompt) + passed) // CHARS_PER_TOKEN + 1,
         output_tokens=request.max_tokens or fanout.ports.subcall_max_tokens,
     )
     model = model_of(fanout.run, request)
-    return counted.plus(of_completion(usage, cost(model, usage, fanout.ports.prices)))
+    asked = of_completion(usage, cost(model, usage, fanout.ports.prices))
+    return counted.plus(asked).plus(Spend(prompt_chars=passed))
+
+
+def _all_of(share: Budgets) -> Spend:
+    return Spend(
+        llm_subcalls=share.max_llm_subcalls,
+        prompt_chars=share.max_total_llm_prompt_chars,
+        input_tokens=share.max_total_tokens or 0,
+        cost_usd=share.max_cost_usd or 0.0,
+    )
+
+
+def _passed_chars(request: SubcallRequest, fanout: Fanout) -> int:
+    """Characters that an `rlm` call past max_depth adds to its prompt."""
+    if request.kind == "llm":
+        return 0
+    execution = fanout.run.execution
+    room = max(0, execution.budgets.max_llm_prompt_chars - len(request.prompt))
+    return min(room, scope_of(execution, fanout.corpus, request).char_length)
 
 
 def fits(run: Run, needed: Spend) -> bool:
@@ -154,7 +186,18 @@ def fits(run: Run, needed: Spend) -> bool:
         after.llm_subcalls <= budgets.max_llm_subcalls
         and after.prompt_chars <= budgets.max_total_llm_prompt_chars
         and (budgets.max_total_tokens is None or after.tokens <= budgets.max_total_tokens * ordinary)
-        and (budgets.max_cost_usd is None or (after.cost_usd or 0.0) <= budgets.max_cost_usd * ordinary)
+        and (
+            budgets.max_cost_usd is None
+            or (after.cost_usd or 0.0) <= budgets.max_cost_usd * ordinary + ROUNDING_USD
+        )
+    )
+
+
+def share_of(fanout: Fanout, request: SubcallRequest) -> Budgets:
+    """What a child execution may use: its share of what was left when the fan-out began."""
+    share = child_budgets(fanout.run.execution.budgets, fanout.run.spend, fanout.siblings)
+    return replace(
+        share, max_total_llm_prompt_chars=max(0, share.max_total_llm_prompt_chars - len(request.prompt))
     )
 
 
