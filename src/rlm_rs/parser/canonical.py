@@ -1,6 +1,6 @@
 """The canonical text: UTF-8, `\\n` line ends, hashed and indexed while it is written.
 
-No normalisation happens here: callers hand over text that is already canonical (see `clean`). NUL
+The writer changes nothing: callers hand over text that is canonical already (see `clean`). NUL
 characters become U+FFFD, one for one, because a NUL in text breaks tools downstream and a dropped one
 would hide that something stood there.
 """
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
+
+import stringzilla
 
 from rlm_rs.parser.failures import DocumentTooLarge
 
 CHECKPOINT_INTERVAL = 4096
-_BLOCK_CHARS = 1 << 18
+_BLOCK_BYTES = 1 << 18
 
 
 def clean(text: str) -> str:
@@ -63,57 +63,68 @@ class TextWriter:
         self._file = path.open("wb")
         self._max_bytes = max_bytes
         self._hash = hashlib.sha256()
-        self._starts = array("Q")
-        self._bytes = 0
-        self._pending: list[str] = []
-        self._pending_chars = 0
+        self._index = _Index()
+        self._pending = bytearray()
+        self._byte_length = 0
         self._blank = True
         self.char_length = 0
 
     def write(self, text: str) -> None:
         """Append canonical text."""
-        self._pending.append(text)
-        self._pending_chars += len(text)
         self.char_length += len(text)
-        if self._pending_chars >= _BLOCK_CHARS:
-            self._flush(self._pending_chars // CHECKPOINT_INTERVAL * CHECKPOINT_INTERVAL)
+        self._append(text.encode())
+
+    def write_utf8(self, data: bytes) -> None:
+        """Append canonical text that is encoded already, in whole characters."""
+        self.char_length += stringzilla.utf8_count(data)
+        self._append(data)
 
     def finish(self) -> TextSummary:
         """Write what is left and close the file."""
-        self._flush(self._pending_chars)
+        self._flush()
         self._file.close()
         checksum = "sha256:" + self._hash.hexdigest()
-        return TextSummary(self.char_length, self._bytes, checksum, self._starts, self._blank)
+        return TextSummary(self.char_length, self._byte_length, checksum, self._index.starts, self._blank)
 
     def abandon(self) -> None:
         """Close the file without finishing the text."""
         self._file.close()
 
-    def _flush(self, chars: int) -> None:
-        text = "".join(self._pending)
-        rest = text[chars:]
-        self._pending, self._pending_chars = [rest], len(rest)
-        text = text[:chars]
-        self._blank = self._blank and (not text or text.isspace())
-        self._write_bytes(self._encode(text))
+    def _append(self, data: bytes) -> None:
+        self._pending += data
+        if len(self._pending) >= _BLOCK_BYTES:
+            self._flush()
 
-    def _encode(self, text: str) -> bytes:
-        starts = range(0, len(text), CHECKPOINT_INTERVAL)
-        if text.isascii():
-            self._starts.extend(range(self._bytes, self._bytes + len(text), CHECKPOINT_INTERVAL))
-            return text.encode()
-        chunks = [text[start : start + CHECKPOINT_INTERVAL].encode() for start in starts]
-        self._starts.extend(_starts_of(chunks, self._bytes))
-        return b"".join(chunks)
-
-    def _write_bytes(self, data: bytes) -> None:
-        self._bytes += len(data)
-        if self._bytes > self._max_bytes:
+    def _flush(self) -> None:
+        data, self._pending = bytes(self._pending), bytearray()
+        self._blank = self._blank and not data.decode().strip()
+        self._byte_length += len(data)
+        if self._byte_length > self._max_bytes:
             raise DocumentTooLarge(what="its text", limit=f"{self._max_bytes >> 20} MB")
+        self._index.extend(data)
         self._hash.update(data)
         self._file.write(data)
 
 
-def _starts_of(chunks: list[bytes], first: int) -> Iterable[int]:
-    ends = accumulate((len(chunk) for chunk in chunks), initial=first)
-    return list(ends)[:-1]
+class _Index:
+    """Finds the byte offset of every `CHECKPOINT_INTERVAL`-th character, block by block."""
+
+    def __init__(self) -> None:
+        self.starts = array("Q")
+        self._bytes_before = 0
+        self._chars_to_next = 0
+
+    def extend(self, data: bytes) -> None:
+        """Go on with a block of whole characters."""
+        view, at, size = memoryview(data), 0, len(data)
+        while at < size:
+            if self._chars_to_next == 0:
+                self.starts.append(self._bytes_before + at)
+                self._chars_to_next = CHECKPOINT_INTERVAL
+            piece = view[at : at + self._chars_to_next]
+            self._chars_to_next -= stringzilla.utf8_count(piece)
+            at += len(piece)
+            # The piece may end inside a character, which was counted by its first byte.
+            while at < size and data[at] & 0xC0 == 0x80:
+                at += 1
+        self._bytes_before += size

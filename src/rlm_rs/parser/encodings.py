@@ -12,6 +12,7 @@ from pathlib import Path
 import charset_normalizer
 
 BLOCK_BYTES = 1 << 20
+_REPLACEMENT = "\ufffd".encode()
 _SAMPLE_BYTES = 1 << 16
 
 # UTF-32 first: its little-endian mark starts with that of UTF-16.
@@ -79,19 +80,52 @@ def decode(data: bytes) -> tuple[str, str | None]:
         return data.decode(encoding.codec, "replace"), encoding.warning
 
 
-def read_blocks(path: Path, encoding: Encoding) -> Iterator[str]:
-    """The file's text in pieces, line ends turned into `\\n` and NULs into U+FFFD."""
+def read_canonical(path: Path, encoding: Encoding) -> Iterator[bytes]:
+    """The file's text in pieces of whole characters, as canonical UTF-8 (see `canonical.clean`).
+
+    encoding: that of `encoding_of`, so that UTF-8 is known to be valid and is not decoded again.
+    """
+    strict_utf8 = encoding.codec == "utf-8" and encoding.errors == "strict"
+    for block in _utf8_blocks(path, encoding.skip) if strict_utf8 else _decoded_blocks(path, encoding):
+        yield block.replace(b"\0", _REPLACEMENT) if b"\0" in block else block
+
+
+def _utf8_blocks(path: Path, skip: int) -> Iterator[bytes]:
+    rest = b""
+    with path.open("rb") as file:
+        file.seek(skip)
+        while data := file.read(BLOCK_BYTES):
+            data = rest + data
+            end = _end_of_whole(data)
+            data, rest = data[:end], data[end:]
+            yield _newlines(data)
+    yield _newlines(rest)
+
+
+def _newlines(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _end_of_whole(data: bytes) -> int:
+    """Where valid UTF-8 can be cut: before an unfinished character, and before a final carriage return."""
+    end = len(data)
+    while end > 0 and end > len(data) - 4 and data[end - 1] & 0xC0 == 0x80:
+        end -= 1
+    if end > 0 and data[end - 1] >= 0xC0:
+        lead = data[end - 1]
+        size = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+        return len(data) if len(data) - end + 1 == size else end - 1
+    return len(data) - data.endswith(b"\r")
+
+
+def _decoded_blocks(path: Path, encoding: Encoding) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding.codec)(encoding.errors)
     lines = io.IncrementalNewlineDecoder(decoder, translate=True)
     with path.open("rb") as file:
         file.seek(encoding.skip)
         while data := file.read(BLOCK_BYTES):
-            yield _without_nul(lines.decode(data))
-    yield _without_nul(lines.decode(b"", final=True))
-
-
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "\ufffd") if "\0" in text else text
+            yield lines.decode(data).encode()
+    yield lines.decode(b"", final=True).encode()
 
 
 def _wide_codec(head: bytes) -> str | None:

@@ -28,9 +28,9 @@ class Renderer:
         """Characters written so far: the offset of the next one."""
         return self._writer.char_length
 
-    def verbatim(self, text: str) -> None:
-        """Append text that is canonical already, as it is."""
-        self._writer.write(text)
+    def verbatim(self, data: bytes) -> None:
+        """Append canonical UTF-8, as it is."""
+        self._writer.write_utf8(data)
 
     def warn(self, message: str) -> None:
         """Note something the reader of the document should know; repeated and excess notes are dropped."""

@@ -25,7 +25,7 @@ def render(source: SourceFile, out: Renderer) -> None:
     if warning:
         out.warn(warning)
     text = clean(text)
-    out.verbatim(text)
+    out.verbatim(text.encode())
     _find_structure(text, out)
 
 

@@ -5,8 +5,12 @@ Form feeds are page breaks, as in the output of `pdftotext` and in RFCs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import stringzilla
+
 from rlm_rs.parser import media
-from rlm_rs.parser.encodings import encoding_of, read_blocks
+from rlm_rs.parser.encodings import encoding_of, read_canonical
 from rlm_rs.parser.outcome import SourceFile
 from rlm_rs.parser.renderer import Renderer
 from rlm_rs.parser.structure import PageSpan
@@ -28,20 +32,21 @@ def copy_text(source: SourceFile, out: Renderer) -> list[int]:
     if encoding.warning:
         out.warn(encoding.warning)
     breaks: list[int] = []
-    for block in read_blocks(source.path, encoding):
+    for block in read_canonical(source.path, encoding):
         if len(breaks) <= source.limits.pages:
             breaks.extend(_form_feeds(block, out.position))
         out.verbatim(block)
     return breaks
 
 
-def _form_feeds(block: str, start: int) -> list[int]:
-    found = []
-    at = block.find("\f")
+def _form_feeds(block: bytes, start: int) -> Iterator[int]:
+    """Positions of the form feeds of a piece whose first character is number `start`."""
+    at, chars = block.find(b"\f"), 0
+    before = 0
     while at >= 0:
-        found.append(start + at)
-        at = block.find("\f", at + 1)
-    return found
+        chars += stringzilla.utf8_count(block[before:at])
+        yield start + chars
+        before, at = at, block.find(b"\f", at + 1)
 
 
 def _pages(breaks: list[int], end: int) -> list[PageSpan]:
