@@ -64,7 +64,7 @@ def read_reply(text: str, tool_calls: Sequence[ToolCall] = ()) -> Reply:
     Blocks without a label count where no block has a code label, unless they look like a quotation.
     Text inside think tags is never taken for code or answer.
     """
-    said = _without_thinking(text.replace("\r\n", "\n"))
+    said = without_thinking(text.replace("\r\n", "\n"))
     fenced = list(_fenced_blocks(said))
     labelled = [code for label, code in fenced if label in CODE_LABELS]
     blocks = labelled or [code for label, code in fenced if not label and _CODE_LINE.search(code)]
@@ -74,7 +74,8 @@ def read_reply(text: str, tool_calls: Sequence[ToolCall] = ()) -> Reply:
     return Reply(final=_final_call(said))
 
 
-def _without_thinking(text: str) -> str:
+def without_thinking(text: str) -> str:
+    """The text less what stands in think tags, or before a closing one alone on its line."""
     if "<" not in text:
         return text
     said = _THINKING.sub("", text)

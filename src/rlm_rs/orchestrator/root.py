@@ -6,14 +6,15 @@ import asyncio
 import json
 from typing import Any
 
-from rlm_rs.core.budget import Exhausted, exhausted, working_seconds
+from rlm_rs.core.budget import RESERVE_SHARE, Exhausted, exhausted, working_seconds
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import ProviderFailed
 from rlm_rs.core.execution import RootReplied, Run
 from rlm_rs.core.model import Message, ModelRequest
 from rlm_rs.core.pricing import context_window
 from rlm_rs.core.prompts.render import RootPrompt, best_answer_prompt, root_prompt
-from rlm_rs.core.replies import NO_CODE, Reply, literal, read_reply
+from rlm_rs.core.replies import NO_CODE, Reply, literal, read_reply, without_thinking
+from rlm_rs.orchestrator.affording import room_for_reply
 from rlm_rs.orchestrator.completions import Caller, Completion
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.sandbox.protocol import Final
@@ -47,10 +48,13 @@ async def ask_root(run: Run, corpus: Corpus, ports: Ports) -> Run:
         window_tokens=context_window(models.root, ports.windows),
         state_summary=ports.state_summary,
     )
+    room = room_for_reply(run, prompt, ports.prices, share=1 - RESERVE_SHARE)
+    if room.out:
+        return await ask_best_answer(run, corpus, room.out, ports)
     seconds = working_seconds(run.execution.budgets) - ports.log.elapsed(run)
     try:
         async with asyncio.timeout(max(0.0, seconds)):
-            completion = await _complete(run, prompt, ports)
+            completion = await _complete(run, prompt, ports, max_tokens=room.tokens)
     except TimeoutError:
         return run
     return await ports.log.append(run, _replied(run, prompt, completion))
@@ -60,10 +64,14 @@ async def ask_best_answer(run: Run, corpus: Corpus, out: Exhausted, ports: Ports
     """Ask once, within the reserve, for the best answer from what there is; none may come."""
     window = context_window(run.execution.models.root, ports.windows)
     prompt = best_answer_prompt(run, corpus, out, window_tokens=window)
+    room = room_for_reply(run, prompt, ports.prices, share=1.0)
+    if room.out:
+        return await ports.log.append(run, _silent(run, out, f"{room.out}: no room for a best answer"))
+    most = min(BEST_ANSWER_TOKENS, room.tokens or BEST_ANSWER_TOKENS)
     budgets = run.execution.budgets
     try:
         async with asyncio.timeout(max(1.0, budgets.max_total_seconds - working_seconds(budgets))):
-            completion = await _complete(run, prompt, ports, max_tokens=BEST_ANSWER_TOKENS)
+            completion = await _complete(run, prompt, ports, max_tokens=most)
     except TimeoutError:
         return await ports.log.append(run, _silent(run, out, str(out)))
     except ProviderFailed as error:
@@ -89,8 +97,9 @@ def _best_answer(run: Run, prompt: RootPrompt, completion: Completion, out: Exha
     """Plain text is the answer itself; code still runs once, since some models know no other way."""
     reply = read_reply(completion.reply.text, completion.reply.tool_calls)
     final = _text_final(run, reply)
-    if final is None and reply.code is None and completion.reply.text.strip():
-        final = Final(completion.reply.text.strip())
+    said = without_thinking(completion.reply.text).strip()
+    if final is None and reply.code is None and said:
+        final = Final(said)
     return RootReplied(code=reply.code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
 
 
