@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pydantic import SecretStr
 
 from rlm_rs.core.corpus import Source
-from rlm_rs.core.errors import SettingInvalid, ValidationFailed
+from rlm_rs.core.errors import SandboxFailed, SettingInvalid, ValidationFailed
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import Blobs, Catalog, Journal, ModelProvider, Parser, Sandbox
 from rlm_rs.orchestrator.completions import Completions
@@ -27,10 +27,11 @@ from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
 from rlm_rs.parser.sources import discover
 from rlm_rs.runners.image import CorpusImages
+from rlm_rs.runners.probe import Check, prove
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.storage.blobs import DirectoryBlobs
-from rlm_rs.storage.database import Database
+from rlm_rs.storage.database import Database, sqlite_version
 from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ class Wiring:
             or (fallback.sub if fallback and root == fallback.root else root)
         )
         return Models(root, sub)
+
+    async def sandbox_layers(self) -> str:
+        """The layers that hold around a step, in words. Raises `SandboxFailed` if none can be run."""
+        return (await self._process_runner().start()).in_words()
+
+    async def sandbox_proof(self) -> Sequence[Check]:
+        """What was tried from inside a step, and whether it was refused. Raises `SandboxFailed`."""
+        return await prove(self._process_runner())
+
+    def _process_runner(self) -> ProcessRunner:
+        if isinstance(self.ports.sandbox, ProcessRunner):
+            return self.ports.sandbox
+        raise SandboxFailed(reason="this kind of sandbox cannot be examined from inside")
+
+    @property
+    def sqlite_version(self) -> str:
+        """The SQLite release in use."""
+        return sqlite_version()
 
     def check_models(self, models: Models) -> None:
         """Raise `ValidationFailed` if an execution with these models cannot go on with this provider."""

@@ -29,9 +29,9 @@ CREATE TABLE IF NOT EXISTS sessions (
 CREATE INDEX IF NOT EXISTS sessions_by_age ON sessions (tenant_id, created_at, session_id);
 CREATE INDEX IF NOT EXISTS sessions_by_fingerprint ON sessions (tenant_id, fingerprint, created_at);
 CREATE TABLE IF NOT EXISTS documents (
-    tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_index INTEGER NOT NULL,
-    record BLOB NOT NULL,
-    PRIMARY KEY (tenant_id, session_id, doc_index)
+    tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_id TEXT NOT NULL,
+    doc_index INTEGER NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, session_id, doc_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS executions (
     tenant_id TEXT NOT NULL, execution_id TEXT NOT NULL, session_id TEXT NOT NULL,
@@ -76,6 +76,11 @@ class Database:
         return self._connection
 
 
+def sqlite_version() -> str:
+    """The SQLite release that is compiled in, such as `3.53.1`."""
+    return str(apsw.sqlite_lib_version())
+
+
 def _open(path: Path) -> apsw.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +100,10 @@ def _transaction(db: apsw.Connection, change: Callable[[apsw.Connection], T]) ->
     db.execute("BEGIN IMMEDIATE")
     try:
         result = change(db)
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        # SQLite has ended the transaction itself where the disk is full or broken
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
     return result

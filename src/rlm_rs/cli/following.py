@@ -1,0 +1,75 @@
+"""Driving an execution from the command line: progress, events and interruption around the library's work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlm_rs.cli.answers import Form, exit_code, say_answer
+from rlm_rs.cli.narrator import Narrator
+from rlm_rs.cli.options import Shared
+from rlm_rs.cli.running import Interrupted
+from rlm_rs.cli.screen import Screen
+from rlm_rs.cli.streams import one_line, say_json, tell
+from rlm_rs.core.answers import Answer, ExecutionFailed
+from rlm_rs.core.execution import Event
+from rlm_rs.library import RLM
+from rlm_rs.orchestrator.event_log import event_data
+from rlm_rs.wiring import FAKE, OFFLINE_NOTICE
+
+
+@dataclass(slots=True)
+class Following:
+    """One execution being driven: where it is told, in which form its answer is wanted."""
+
+    shared: Shared
+    form: Form
+    screen: Screen
+    narrator: Narrator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.narrator = Narrator(self.screen, verbose=self.shared.verbose)
+
+    def listen(self, rlm: RLM) -> None:
+        """Tell what this library instance records from now on."""
+        if rlm.wiring.ports.provider.name == FAKE:
+            tell(OFFLINE_NOTICE)
+        if self.form.as_lines:
+            rlm.listen(say_event)
+        rlm.listen(self.narrator.heard)
+
+    async def outcome(self, work: Awaitable[Answer]) -> Answer:
+        """The answer; what an execution that failed has is its outcome too."""
+        try:
+            return await work
+        except ExecutionFailed as failed:
+            return failed.result
+
+    def conclude(self, answer: Answer) -> int:
+        """Give the answer; the exit code."""
+        say_answer(answer, self.form)
+        if answer.text is None and not answer.contexts and answer.error:
+            tell(f"rlm: {one_line(answer.error.message)}")
+        return exit_code(answer)
+
+
+@contextmanager
+def interruptible(following: Following) -> Iterator[None]:
+    """Take the screen down at the end, and say after an interruption how to go on."""
+    try:
+        yield
+    except Interrupted:
+        execution_id = following.narrator.execution_id
+        if execution_id is None:
+            raise Interrupted("interrupted; nothing was asked yet.") from None
+        raise Interrupted(f"interrupted. To go on: {following.shared.resume_command(execution_id)}") from None
+    finally:
+        following.screen.close()
+
+
+def say_event(execution_id: str, seq: int, event: Event) -> None:
+    """An event as one line of JSON."""
+    head: dict[str, Any] = {"execution_id": execution_id, "seq": seq, "type": event.type}
+    say_json({**head, **event_data(event)}, indent=None)

@@ -1,0 +1,86 @@
+"""Options that several commands share, and the value they are kept in."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Shared:
+    """What was said before or after the command's name. data_dir is None unless it was given."""
+
+    data_dir: str | None = None
+    verbose: bool = False
+
+    def resume_command(self, execution_id: str) -> str:
+        """The command line, as this program was called, that goes on with an execution."""
+        place = ["--data-dir", self.data_dir] if self.data_dir else []
+        return f"{program_name()} {shlex.join(['resume', execution_id, *place])}"
+
+
+def program_name() -> str:
+    """How this program was called: $RLM_COMMAND, set by wrappers, else from the process arguments."""
+    if called := os.environ.get("RLM_COMMAND"):
+        return called
+    return "python -m rlm_rs" if Path(sys.argv[0]).name == "__main__.py" else "rlm"
+
+
+def shared(ctx: click.Context) -> Shared:
+    """The shared options of the running command."""
+    return ctx.ensure_object(Shared)
+
+
+def _keep_data_dir(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        shared(ctx).data_dir = value
+
+
+def _keep_verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        shared(ctx).verbose = True
+
+
+def shared_options(command: F) -> F:
+    """--data-dir and --verbose, which may stand before and after the command's name."""
+    for option in (
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep_verbose,
+            help="Tell more; where something fails unexpectedly, where it came from.",
+        ),
+        click.option(
+            "--data-dir",
+            metavar="DIR",
+            expose_value=False,
+            callback=_keep_data_dir,
+            help="Where everything is kept (or set RLM_DATA_DIR).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(command: F) -> F:
+    """How an answer is given: --json, --jsonl, --quiet."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="The answer alone: no progress, no citations."),
+        click.option(
+            "--jsonl", is_flag=True, help="Every event as a line of JSON once recorded; last the answer."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object in place of text."),
+    ):
+        command = option(command)
+    return command

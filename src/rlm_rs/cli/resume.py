@@ -1,0 +1,48 @@
+"""`rlm resume`: go on with an execution that was interrupted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rlm_rs.cli.options import output_options, shared, shared_options
+
+if TYPE_CHECKING:
+    from rlm_rs.cli.following import Following
+    from rlm_rs.core.answers import Answer
+
+
+@click.command("resume", short_help="Go on with an execution that was interrupted.")
+@click.argument("execution_id", metavar="ID")
+@output_options
+@shared_options
+@click.pass_context
+def command(ctx: click.Context, execution_id: str, quiet: bool, as_json: bool, jsonl: bool) -> int:
+    """Go on with execution ID where it stopped; no model call that was recorded is paid again.
+
+    The beginning of an ID is enough. Of an execution that has finished, the answer is shown.
+    """
+    from rlm_rs.cli.answers import Form
+    from rlm_rs.cli.following import Following, interruptible
+    from rlm_rs.cli.running import run
+    from rlm_rs.cli.screen import open_screen
+
+    options = shared(ctx)
+    form = Form(quiet, as_json, jsonl, whole=options.verbose)
+    following = Following(options, form, open_screen(quiet=quiet))
+    with interruptible(following):
+        answer = run(_resumed(execution_id, following))
+    return following.conclude(answer)
+
+
+async def _resumed(start: str, following: Following) -> Answer:
+    from rlm_rs.library import RLM
+
+    async with RLM(data_dir=following.shared.data_dir) as rlm:
+        execution_id = await rlm.afind(start)
+        events = [event for _, event in await rlm.aevents(execution_id)]
+        if events[-1].type != "Finished":
+            following.narrator.catch_up(events)
+            following.listen(rlm)
+        return await following.outcome(rlm.aresume(execution_id))
