@@ -74,6 +74,7 @@ BAD = {
     "only blanks": ("a.txt", b" \n\r\n\t", "PARSE_EMPTY"),
     "only a byte order mark": ("a.txt", b"\xef\xbb\xbf", "PARSE_EMPTY"),
     "empty page": ("a.html", b"<html><body> </body></html>", "PARSE_EMPTY"),
+    "empty workbook": ("a.xlsx", xlsx({"Sheet1": ""}), "PARSE_EMPTY"),
     "empty docx": ("a.docx", docx("<w:p/>"), "PARSE_EMPTY"),
     "png": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "PARSE_UNSUPPORTED"),
     "png named txt": ("a.txt", b"\x89PNG\r\n\x1a\n" + bytes(50), "PARSE_UNSUPPORTED"),

@@ -121,10 +121,10 @@ def _render(source: SourceFile, detected: Detected, text_path: Path) -> tuple[Te
         out.warn(detected.warning)
     try:
         _format_module(detected.format).render(source, out)
+        return writer.finish(), out
     except BaseException:
         writer.abandon()
         raise
-    return writer.finish(), out
 
 
 def _format_module(name: str) -> Any:

@@ -41,7 +41,7 @@ class ParserPool:
         """Parse a file into `output_dir`, as `parse_file` does; a `Failure` is of this document only."""
         job = _job(source_path, source_name, mime_type, output_dir, self._limits)
         async with self._slots:
-            worker = self._idle.pop() if self._idle else await Worker.start()
+            worker = await self._idle_or_new()
             return await self._parse_with(worker, job)
 
     async def close(self) -> None:
@@ -56,6 +56,14 @@ class ParserPool:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
+
+    async def _idle_or_new(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            await worker.kill()
+        return await Worker.start()
 
     async def _parse_with(self, worker: Worker, job: Job) -> ParseOutcome:
         self._busy.add(worker)

@@ -44,7 +44,7 @@ def discover(
     when nothing at all is found. What exists but cannot be read is a source with a failure.
     """
     arguments = [_Argument.of(path) for path in paths]
-    discovery = _Discovery(spool_dir, stdin or sys.stdin.buffer, limits)
+    discovery = _Discovery(spool_dir, stdin, limits)
     for argument in arguments:
         discovery.add(argument)
     if not discovery.sources:
@@ -132,7 +132,7 @@ class _Discovery:
     """Collects sources: unpacks, spools, and keeps names and files unique."""
 
     spool_dir: Path
-    stdin: BinaryIO
+    stdin: BinaryIO | None
     limits: ArchiveLimits
     sources: list[Source] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
@@ -144,7 +144,7 @@ class _Discovery:
 
     def add(self, argument: _Argument) -> None:
         if argument.text == STDIN:
-            self._add_stream(self.stdin, "stdin")
+            self._add_stream(self.stdin or sys.stdin.buffer, "stdin")
             return
         for found in argument.found():
             self._add_found(found, _folder_name(argument.path))

@@ -18,6 +18,7 @@ from rlm_rs.parser.wire import HEADER, MAX_FRAME_BYTES, Job, job_frame
 
 _START = "import sys; pid, *sys.path[:] = sys.argv[1:]; from rlm_rs.parser.child import main; main(int(pid))"
 _LOG_TAIL_BYTES = 4096
+_DYING_SECONDS = 1.0
 _OUT_OF_MEMORY_WORDS = (b"memory allocation", b"bad_alloc", b"out of memory", b"cannot allocate memory")
 
 
@@ -27,6 +28,7 @@ class Worker:
     def __init__(self, process: Process, log: IO[bytes]) -> None:
         self._process = process
         self._log = log
+        self._last_words = b""
 
     @classmethod
     async def start(cls) -> Worker:
@@ -52,6 +54,11 @@ class Worker:
         """The process id."""
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """False once the process is known to have ended."""
+        return self._process.returncode is None
+
     async def parse(self, job: Job) -> ParseOutcome:
         """Have a document parsed. Raises a `DocumentFailed` when the process did not survive it.
 
@@ -64,7 +71,7 @@ class Worker:
             await self.kill()
             raise ParseTimedOut(seconds=job.seconds) from None
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            await self.kill()
+            await self._let_die()
             raise self._cause_of_death(job) from error
         except asyncio.CancelledError:
             await self.kill()
@@ -80,6 +87,18 @@ class Worker:
         await self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
+        if not self._log.closed:
+            self._last_words = self._log_tail()
+            self._log.close()
+
+    async def _let_die(self) -> None:
+        """Wait a moment for a process whose pipe broke: killing it now would lose what it died of."""
+        try:
+            async with asyncio.timeout(_DYING_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            pass
+        await self.kill()
 
     async def _exchange(self, request: bytes) -> bytes:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -94,8 +113,7 @@ class Worker:
 
     def _cause_of_death(self, job: Job) -> DocumentFailed:
         status = self._process.returncode or 0
-        tail = self._log_tail()
-        if any(words in tail.lower() for words in _OUT_OF_MEMORY_WORDS):
+        if any(words in self._last_words.lower() for words in _OUT_OF_MEMORY_WORDS):
             return ParseOutOfMemory(megabytes=job.limits.memory_bytes >> 20)
         if status == -signal.SIGXCPU:
             return ParseTimedOut(seconds=job.seconds)

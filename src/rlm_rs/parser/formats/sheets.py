@@ -10,7 +10,7 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-from rlm_rs.parser.failures import DocumentCorrupt, DocumentEncrypted
+from rlm_rs.parser.failures import DocumentCorrupt, DocumentEmpty, DocumentEncrypted
 from rlm_rs.parser.outcome import SourceFile
 from rlm_rs.parser.renderer import Renderer
 from rlm_rs.parser.zips import check_contents, open_container
@@ -28,6 +28,8 @@ def render(source: SourceFile, out: Renderer) -> None:
         raise DocumentEncrypted from error
     except CalamineError as error:
         raise DocumentCorrupt(reason=str(error)[:120]) from error
+    if not out.tables:
+        raise DocumentEmpty
     out.end()
 
 
