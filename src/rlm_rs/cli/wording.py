@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Iterator
 
 from rlm_rs.cli.amounts import count
@@ -77,7 +78,9 @@ def _for_terms(calls: list[tuple[str, str | None]]) -> str:
 def _calls(code: str) -> Iterator[tuple[str, str | None]]:
     """Names of the methods and functions called, each with its first argument if that is a plain string."""
     try:
-        tree = ast.parse(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a model's code deserves is no news to the user
+            tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
