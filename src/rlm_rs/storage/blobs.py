@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -15,6 +17,13 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore
 from rlm_rs.core.errors import BlobNotFound, ValidationFailed
 
 SCHEME = "s3://"
+STAGING = ".staging"
+"""Where a directory's objects are written before they get their names; never a bucket."""
+
+MAX_PART_BYTES = 240
+MAX_KEY_BYTES = 1024
+# what object_store cannot name in a directory: control characters, and its own suffix of unfinished objects
+_UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f]|#\d+$")
 
 
 class StoreBlobs:
@@ -31,7 +40,8 @@ class StoreBlobs:
             return
 
     async def put_file(self, uri: str, path: Path) -> None:
-        await obstore.put_async(self._store, key_of(uri), path)
+        if not await self._exists(uri):
+            await obstore.put_async(self._store, key_of(uri), path)
 
     async def get(self, uri: str, start: int = 0, length: int | None = None) -> bytes:
         key = key_of(uri)
@@ -62,7 +72,7 @@ class StoreBlobs:
 
     async def list(self, prefix: str) -> Sequence[str]:
         found: list[str] = []
-        async for batch in obstore.list(self._store, prefix=key_of(prefix)):
+        async for batch in obstore.list(self._store, prefix=prefix_of(prefix)):
             found += [SCHEME + item["path"] for item in batch]
         return sorted(found)
 
@@ -72,7 +82,15 @@ class StoreBlobs:
             await obstore.delete_async(self._store, keys)
 
     def local_path(self, uri: str) -> Path | None:
+        key_of(uri)
         return None
+
+    async def _exists(self, uri: str) -> bool:
+        try:
+            await self.size(uri)
+        except BlobNotFound:
+            return False
+        return True
 
 
 class MemoryBlobs(StoreBlobs):
@@ -85,58 +103,120 @@ class MemoryBlobs(StoreBlobs):
 class DirectoryBlobs(StoreBlobs):
     """Blobs as files of one directory: the embedded default.
 
-    `put` is on disk when it returns. `put_file` moves the file in without forcing it to disk: it carries
-    what can be made again from its source, and its checksum tells.
+    `put` is on disk when it returns, and what stands under its name is whole even after a power cut.
+    `put_file` moves the file in without forcing it to disk: it carries what can be made again from its
+    source, and its checksum tells.
     """
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        super().__init__(LocalStore(prefix=directory))
-        self._directory = directory
+        self._directory = directory.resolve()
+        self._staging = self._directory / STAGING
+        self._staging.mkdir(parents=True, exist_ok=True)
+        super().__init__(LocalStore(prefix=self._directory))
 
     async def put(self, uri: str, data: bytes) -> None:
-        await super().put(uri, data)
-        await asyncio.to_thread(_to_disk, self._path(uri))
+        await asyncio.to_thread(self._put, self._directory / key_of(uri), data)
 
     async def put_file(self, uri: str, path: Path) -> None:
-        await asyncio.to_thread(_moved, path, self._path(uri))
+        await asyncio.to_thread(self._put_file, self._directory / key_of(uri), path)
 
     async def delete_prefix(self, prefix: str) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._path(prefix), True)
+        await asyncio.to_thread(_removed, self._directory / prefix_of(prefix))
 
     def local_path(self, uri: str) -> Path | None:
-        path = self._path(uri)
+        path = self._directory / key_of(uri)
         return path if path.is_file() else None
 
-    def _path(self, uri: str) -> Path:
-        return self._directory / key_of(uri)
+    def _put(self, target: Path, data: bytes) -> None:
+        if not target.is_file():
+            self._put_new(target, data)
+        self._names_to_disk(target)
+
+    def _put_new(self, target: Path, data: bytes) -> None:
+        staged = self._staging / uuid4().hex
+        try:
+            with staged.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _named(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _put_file(self, target: Path, source: Path) -> None:
+        if target.is_file():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(source, target)
+        except OSError:
+            # another file system: copy within this one first, so that the last move is atomic
+            staged = self._staging / uuid4().hex
+            shutil.copyfile(source, staged)
+            os.replace(staged, target)
+
+    def _names_to_disk(self, target: Path) -> None:
+        for folder in target.parents:
+            _to_disk(folder)
+            if folder == self._directory:
+                return
 
 
 def key_of(uri: str) -> str:
-    """`bucket/key` of an `s3://` URI. Raises `ValidationFailed` for anything that could leave the store."""
-    if not uri.startswith(SCHEME):
-        raise ValidationFailed(reason=f"{uri}: not an s3:// URI")
-    key = uri.removeprefix(SCHEME)
-    if any(part in ("", ".", "..") for part in key.rstrip("/").split("/")) or "\0" in key:
-        raise ValidationFailed(reason=f"{uri}: not a plain s3://bucket/key URI")
+    """`bucket/key` of an object's URI. Raises `ValidationFailed` for what no store can name alike."""
+    key = _plain(uri)
+    if "/" not in key:
+        raise ValidationFailed(reason=f"{uri!r} names a bucket, not an object in it")
     return key
 
 
-def _to_disk(path: Path) -> None:
-    for target in (path, path.parent):
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def prefix_of(uri: str) -> str:
+    """`bucket/…/` of a URI prefix. Raises `ValidationFailed` if it does not end in `/`."""
+    if not uri.endswith("/"):
+        raise ValidationFailed(reason=f"{uri!r}: a prefix ends in /")
+    return _plain(uri[:-1]) + "/"
 
 
-def _moved(source: Path, target: Path) -> None:
+def _plain(uri: str) -> str:
+    if not uri.startswith(SCHEME):
+        raise ValidationFailed(reason=f"{uri!r} is not an s3:// URI")
+    key = uri.removeprefix(SCHEME)
+    parts = key.split("/")
+    if not all(map(_nameable, parts)) or parts[0] == STAGING or len(os.fsencode(key)) > MAX_KEY_BYTES:
+        raise ValidationFailed(reason=f"{uri[:200]!r} is not a plain s3://bucket/key URI")
+    return key
+
+
+def _nameable(part: str) -> bool:
+    try:
+        size = len(part.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= MAX_PART_BYTES and part not in (".", "..") and not _UNNAMEABLE.search(part)
+
+
+def _named(staged: Path, target: Path) -> None:
+    """Give a staged file its name, unless something has it already."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.replace(source, target)
+        os.link(staged, target)
+    except FileExistsError:
+        return
     except OSError:
-        # another file system: copy beside the target, so that the last move is atomic
-        beside = target.with_name(target.name + ".part")
-        shutil.copyfile(source, beside)
-        os.replace(beside, target)
+        # a file system without hard links: objects are immutable, so the same content may replace itself
+        os.replace(staged, target)
+
+
+def _removed(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+
+
+def _to_disk(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from rlm_rs.core.errors import Fenced
 from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
-from rlm_rs.storage.pages import after, cursor_of
+from rlm_rs.storage.pages import after, checked_limit, page_of
+
+T = TypeVar("T")
 
 
 class MemoryJournal:
@@ -33,7 +36,7 @@ class MemoryCatalog:
 
     def __init__(self) -> None:
         self._sessions: dict[tuple[str, str], SessionRecord] = {}
-        self._documents: dict[tuple[str, str], dict[int, DocumentRecord]] = {}
+        self._documents: dict[tuple[str, str], dict[str, DocumentRecord]] = {}
         self._executions: dict[tuple[str, str], ExecutionRecord] = {}
 
     async def put_session(self, session: SessionRecord, documents: Sequence[DocumentRecord]) -> None:
@@ -49,15 +52,13 @@ class MemoryCatalog:
         self, tenant_id: str, limit: int = 100, cursor: str | None = None
     ) -> tuple[Sequence[SessionRecord], str | None]:
         rows = [s for s in self._sessions.values() if s.tenant_id == tenant_id]
-        rows.sort(key=lambda s: (s.created_at, s.session_id), reverse=True)
-        page = [s for s in rows if (s.created_at, s.session_id) < after(cursor)][:limit]
-        return page, cursor_of(page[-1].created_at, page[-1].session_id) if len(page) == limit else None
+        return _page(rows, limit, cursor, _session_place)
 
     async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
         found = [
             s for s in self._sessions.values() if s.tenant_id == tenant_id and s.fingerprint == fingerprint
         ]
-        return max(found, key=lambda s: s.created_at, default=None)
+        return max(found, key=_session_place, default=None)
 
     async def delete_session(self, tenant_id: str, session_id: str) -> None:
         self._sessions.pop((tenant_id, session_id), None)
@@ -66,11 +67,11 @@ class MemoryCatalog:
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         for row in documents:
             rows = self._documents.setdefault((row.tenant_id, row.session_id), {})
-            rows[row.document.doc_index] = row
+            rows[row.document.doc_id] = row
 
     async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
         rows = self._documents.get((tenant_id, session_id), {})
-        return [rows[i] for i in sorted(rows)]
+        return sorted(rows.values(), key=lambda row: row.document.doc_index)
 
     async def put_execution(self, execution: ExecutionRecord) -> None:
         self._executions[(execution.tenant_id, execution.execution_id)] = execution
@@ -86,6 +87,20 @@ class MemoryCatalog:
             for e in self._executions.values()
             if e.tenant_id == tenant_id and session_id in (None, e.session_id)
         ]
-        rows.sort(key=lambda e: (e.created_at, e.execution_id), reverse=True)
-        page = [e for e in rows if (e.created_at, e.execution_id) < after(cursor)][:limit]
-        return page, cursor_of(page[-1].created_at, page[-1].execution_id) if len(page) == limit else None
+        return _page(rows, limit, cursor, _execution_place)
+
+
+def _page(
+    rows: list[T], limit: int, cursor: str | None, place: Callable[[T], tuple[float, str]]
+) -> tuple[Sequence[T], str | None]:
+    last = after(cursor)
+    older = sorted((row for row in rows if place(row) < last), key=place, reverse=True)
+    return page_of(older, checked_limit(limit), place)
+
+
+def _session_place(session: SessionRecord) -> tuple[float, str]:
+    return session.created_at, session.session_id
+
+
+def _execution_place(execution: ExecutionRecord) -> tuple[float, str]:
+    return execution.created_at, execution.execution_id

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from rlm_rs.core.errors import Fenced
 from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
 from rlm_rs.storage.database import Database
-from rlm_rs.storage.pages import after, cursor_of
+from rlm_rs.storage.pages import after, checked_limit, page_of
 
 T = TypeVar("T")
 
@@ -75,13 +75,13 @@ class SqliteCatalog:
         created_at, last_id = after(cursor)
         query = """SELECT record FROM sessions WHERE tenant_id = ? AND (created_at, session_id) < (?, ?)
                    ORDER BY created_at DESC, session_id DESC LIMIT ?"""
-        rows = await self._db.read(query, (tenant_id, created_at, last_id, limit))
+        rows = await self._db.read(query, (tenant_id, created_at, last_id, checked_limit(limit) + 1))
         found = [SESSION.validate_json(row[0]) for row in rows]
-        return found, cursor_of(found[-1].created_at, found[-1].session_id) if len(found) == limit else None
+        return page_of(found, limit, lambda session: (session.created_at, session.session_id))
 
     async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
         query = """SELECT record FROM sessions WHERE tenant_id = ? AND fingerprint = ?
-                   ORDER BY created_at DESC LIMIT 1"""
+                   ORDER BY created_at DESC, session_id DESC LIMIT 1"""
         return _one(SESSION, await self._db.read(query, (tenant_id, fingerprint)))
 
     async def delete_session(self, tenant_id: str, session_id: str) -> None:
@@ -124,15 +124,21 @@ class SqliteCatalog:
         query = f"""SELECT record FROM executions
                     WHERE tenant_id = ? AND (created_at, execution_id) < (?, ?) {of_session}
                     ORDER BY created_at DESC, execution_id DESC LIMIT ?"""
-        bindings = (tenant_id, created_at, last_id, *([session_id] if session_id else []), limit)
-        found = [EXECUTION.validate_json(row[0]) for row in await self._db.read(query, bindings)]
-        return found, cursor_of(found[-1].created_at, found[-1].execution_id) if len(found) == limit else None
+        session = [session_id] if session_id else []
+        rows = await self._db.read(
+            query, (tenant_id, created_at, last_id, *session, checked_limit(limit) + 1)
+        )
+        found = [EXECUTION.validate_json(row[0]) for row in rows]
+        return page_of(found, limit, lambda execution: (execution.created_at, execution.execution_id))
 
 
 def _insert_documents(db: apsw.Connection, documents: Sequence[DocumentRecord]) -> None:
-    rows = [(d.tenant_id, d.session_id, d.document.doc_index, DOCUMENT.dump_json(d)) for d in documents]
+    rows = [
+        (d.tenant_id, d.session_id, d.document.doc_id, d.document.doc_index, DOCUMENT.dump_json(d))
+        for d in documents
+    ]
     if rows:
-        db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+        db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _one(adapter: TypeAdapter[T], rows: Sequence[tuple[Any, ...]]) -> T | None:
