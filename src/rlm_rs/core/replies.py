@@ -21,6 +21,9 @@ _CODE_ARGUMENTS = ("code", "source", "input", "script")
 
 PARSED_CHARS = 20_000
 """A longer block is not looked into here: what the parser needs grows faster than what it is given."""
+STRING_LINES = 2_000
+"""How far the end of a string is looked for after a fence in it."""
+
 FINALS_TRIED = 8
 """FINAL calls looked at, from the last one back: each may take a pass over the reply."""
 
@@ -128,6 +131,8 @@ def _body(lines: list[str], start: int, fence: str) -> tuple[list[str], int]:
     quote, first_close = "", None
     for number in range(start, len(lines)):
         line = lines[number]
+        if first_close is not None and number - first_close > STRING_LINES:
+            break
         if _closes(line, fence):
             if not quote:
                 return lines[start:number], number + 1
