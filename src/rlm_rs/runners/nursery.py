@@ -18,11 +18,14 @@ from typing import Any
 
 from rlm_rs.core.errors import SandboxFailed
 from rlm_rs.runners.exchange import ReplyEnded, ReplyMalformed, StepProgramFailed, read_hello
-from rlm_rs.sandbox import frames, seccomp
+from rlm_rs.sandbox import frames
 from rlm_rs.sandbox.layers import Layers
+from rlm_rs.sandbox.syscalls import SeccompUnavailable, machine
 
 MESSAGE_BYTES = 1 << 16
 START_SECONDS = 30.0
+LAST_WORDS_SECONDS = 1.0
+"""How long a zygote that failed to start may take to end by itself."""
 STILLBORN_ALLOWED = 8
 ENGINES = ("re2", "stringzilla")
 
@@ -132,7 +135,7 @@ def _spawn(control: socket.socket, leave_out: frozenset[str]) -> subprocess.Pope
         pass_fds=(control.fileno(),),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -157,8 +160,8 @@ class Nursery:
     async def start(cls, spares: int, leave_out: frozenset[str] = frozenset()) -> Nursery:
         """Start a zygote and wait until it can fork. Raises `SandboxFailed` with the zygote's reason."""
         try:
-            seccomp.machine()
-        except seccomp.SeccompUnavailable as error:
+            machine()
+        except SeccompUnavailable as error:
             raise SandboxFailed(reason=f"{error}. Steps run on Linux (x86-64 or arm64)") from None
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there:
@@ -287,8 +290,7 @@ class Nursery:
         self.lost = True
         self.loop.remove_reader(self.control)
         self.control.close()
-        self.process.kill()
-        status = self.process.wait()
+        complaint = self._end_process()
         for child in self.alive.values():
             if not child.ended.done():
                 child.ended.set_exception(ZygoteLost())
@@ -303,5 +305,16 @@ class Nursery:
                 future.set_exception(why or ZygoteLost())
         self.waiting.clear()
         if not self.started.done():
-            reason = f"the zygote process ended with status {status} before it was ready"
+            reason = f"the zygote process ended before it was ready {complaint}"
             self.started.set_exception(SandboxFailed(reason=reason))
+
+    def _end_process(self) -> str:
+        """End the zygote; returns how it ended and its last words, if it had any."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0 if self.started.done() else LAST_WORDS_SECONDS)
+        self.process.kill()
+        status = self.process.wait()
+        assert self.process.stderr is not None
+        with self.process.stderr as stderr:
+            words = stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+        return f"(status {status})" + "".join(f": {line}" for line in words)

@@ -36,6 +36,8 @@ from rlm_rs.sandbox.layers import Layers
 from rlm_rs.sandbox.protocol import StepLimits, StepRequest, StepResult, to_json
 
 ATTEMPTS = 2
+REPLENISH_AFTER_SECONDS = 0.005
+"""A fork beside a step of a millisecond would cost it half of the machine, so most steps end first."""
 ENDING_SECONDS = 5.0
 """How long a process may take from closing its socket to its end: freeing gigabytes takes a while."""
 
@@ -136,10 +138,14 @@ class ProcessRunner:
         async with _held(await nursery.take()) as held:
             with suppress(ReplyEnded):  # the greeting says how it ended
                 await send_step(held.child.socket, kind, body, descriptors)
-            nursery.replenish()
-            await held.child.greet()
-            nursery.stillborn = 0
-            yield held
+            later = nursery.loop.call_later(REPLENISH_AFTER_SECONDS, nursery.replenish)
+            try:
+                await held.child.greet()
+                nursery.stillborn = 0
+                yield held
+            finally:
+                later.cancel()
+                nursery.replenish()
 
     async def probe(self, source: str, limits: StepLimits) -> str:
         """Run Python in a locked child with no language layer, and return what it left in `outcome`.

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import socket
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from types import FrameType
+from dataclasses import dataclass
 from typing import NoReturn
 
-from rlm_rs.sandbox import frames, lockdown
+from rlm_rs.sandbox import clocks, frames, lockdown
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.executor import run_step
 from rlm_rs.sandbox.limits import StepTimedOut
@@ -35,10 +33,7 @@ from rlm_rs.sandbox.protocol import (
 
 MAX_DESCRIPTORS = 253
 """Linux passes at most this many descriptors with one message (SCM_MAX_FD, unix(7))."""
-TIMEOUT_REPEAT_SECONDS = 0.05
-"""Code that swallows the timeout is interrupted again this often, until the hard CPU limit ends it."""
-CPU_GRACE_SECONDS = 1
-
+REHEARSAL = StepLimits(seconds=100_000.0, memory_mb=1 << 20)
 WARMING = "for number in range(3):\n    print(f'{number}')"
 
 FAILURE_CHARS = 2_000
@@ -73,85 +68,38 @@ def receive_step(reply_socket: socket.socket) -> tuple[bytes, bytes, list[int]]:
 
 
 def set_step_limits(limits: StepLimits, baseline_data_bytes: int) -> None:
-    """The limits that depend on the step: private memory, and the CPU time C loops cannot ignore.
+    """The limits that depend on the step: private memory, and the CPU time that no code gets past.
 
     RLIMIT_DATA and not RLIMIT_AS: mapped documents may be far larger than the memory allowed.
     """
     data = baseline_data_bytes + (limits.memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_DATA, (data, data))
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = int(spent.ru_utime + spent.ru_stime + limits.seconds) + CPU_GRACE_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+    clocks.start_hard(limits.seconds)
 
 
-def _time_out(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise StepTimedOut
+class Meter:
+    """What the step has used since this was made, its waiting for answers not counted."""
 
+    def __init__(self, channel: ReplyChannel) -> None:
+        self._channel = channel
+        self._began = time.monotonic()
+        self._cpu_before = clocks.cpu_seconds()
 
-def start_clock(seconds: float) -> None:
-    """From now on raise `StepTimedOut` after `seconds` of this process's own CPU time, and repeatedly."""
-    signal.signal(signal.SIGPROF, _time_out)
-    signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.001), TIMEOUT_REPEAT_SECONDS)
-
-
-def stop_clock() -> None:
-    """End the interruptions; the hard CPU limit stays."""
-    signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _cpu_seconds() -> float:
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return spent.ru_utime + spent.ru_stime
+    def usage(self) -> StepUsage:
+        """Until now. The peak memory includes mapped pages of documents."""
+        return StepUsage(
+            wall_seconds=time.monotonic() - self._began - self._channel.waited_seconds,
+            cpu_seconds=clocks.cpu_seconds() - self._cpu_before,
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
 
 def run_under_clock(request: StepRequest, corpus: MappedCorpus, channel: ReplyChannel) -> StepResult:
-    """Run the step and fill in what it used."""
-    began, cpu_before = time.monotonic(), _cpu_seconds()
-    start_clock(request.limits.seconds)
-    result = run_step(request, corpus, channel)
-    stop_clock()
-    usage = StepUsage(
-        wall_seconds=time.monotonic() - began - channel.waited_seconds,
-        cpu_seconds=_cpu_seconds() - cpu_before,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    )
-    return replace(result, usage=usage)
-
-
-def empty_corpus() -> MappedCorpus:
-    """A corpus without documents: its tables are an empty file."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    try:
-        return MappedCorpus.open([nothing] * 4)
-    finally:
-        os.close(nothing)
-
-
-def warm(nothing: MappedCorpus) -> None:
-    """Run a step of nothing, so that the pages it touches are this process's own before a step arrives."""
-    run_step(StepRequest("", 0, WARMING), nothing, ReplyChannel(-1))
-
-
-def run_probe(source: str) -> bytes:
-    """Run Python with no language layer; the probe leaves what it has to say in `outcome`."""
-    names: dict[str, object] = {"__name__": "__probe__"}
-    exec(compile(source, "<probe>", "exec"), names)
-    return json.dumps({"outcome": str(names.get("outcome"))}).encode("utf-8", "replace")
-
-
-def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
-    frames.write_frame(reply_socket.fileno(), frames.HELLO, b"")
-    kind, body, descriptors = receive_step(reply_socket)
-    corpus = MappedCorpus.open(descriptors)
-    document = json.loads(body)
-    set_step_limits(from_dict(StepLimits, document["limits"]), baseline_data_bytes)
-    lockdown.close_border()
-    if kind == frames.PROBE:
-        reply = run_probe(document["code"])
-    else:
-        channel = ReplyChannel(reply_socket.fileno())
-        reply = to_json(run_under_clock(from_dict(StepRequest, document), corpus, channel))
-    frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
+    """Run the step; its soft clock runs until its result is there."""
+    clocks.start_soft(request.limits.seconds)
+    result = run_step(request, corpus, channel, Meter(channel))
+    clocks.stop_soft()
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +111,57 @@ class Inheritance:
     nothing: MappedCorpus
 
 
+def empty_corpus() -> MappedCorpus:
+    """A corpus without documents: its tables are an empty file."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        return MappedCorpus.open([nothing] * 4)
+    finally:
+        os.close(nothing)
+
+
+def warm(inheritance: Inheritance) -> None:
+    """Go through the motions of a step, so that the pages it touches are this process's own beforehand.
+
+    A forked page is copied when it is first written to, reference counts included; without this a step
+    spends more time on that than on itself. The limits set here are far above those of any step.
+    """
+    set_step_limits(REHEARSAL, inheritance.private_data_bytes)
+    request = from_dict(StepRequest, json.loads(to_json(StepRequest("", 0, WARMING))))
+    json.loads(to_json(run_under_clock(request, inheritance.nothing, ReplyChannel(-1))))
+
+
+def run_probe(source: str, descriptor: int) -> bytes:
+    """Run Python with no language layer; the probe leaves what it has to say in `outcome`.
+
+    `reply` is the descriptor of the reply socket, so that a probe can try to forge a reply.
+    """
+    names: dict[str, object] = {"__name__": "__probe__", "reply": descriptor}
+    exec(compile(source, clocks.PROBE_FILE, "exec"), names)
+    return json.dumps({"outcome": str(names.get("outcome"))}).encode("utf-8", "replace")
+
+
+def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
+    frames.write_frame(reply_socket.fileno(), frames.HELLO, b"")
+    kind, body, descriptors = receive_step(reply_socket)
+    corpus = MappedCorpus.open(descriptors)
+    document = json.loads(body)
+    set_step_limits(from_dict(StepLimits, document["limits"]), baseline_data_bytes)
+    lockdown.close_border()
+    if kind == frames.PROBE:
+        reply = run_probe(document["code"], reply_socket.fileno())
+    else:
+        channel = ReplyChannel(reply_socket.fileno())
+        reply = to_json(run_under_clock(from_dict(StepRequest, document), corpus, channel))
+    frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
+
+
 def live(reply_socket: socket.socket, inheritance: Inheritance) -> NoReturn:
     """The whole life of a child, from its first breath to its exit status. Never returns."""
     status = frames.EXIT_FAILED
     try:
         lockdown.lock_child(inheritance.parent)
-        warm(inheritance.nothing)
+        warm(inheritance)
         _serve(reply_socket, inheritance.private_data_bytes)
         status = 0
     except frames.ConnectionEnded:

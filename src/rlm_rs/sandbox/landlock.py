@@ -7,7 +7,10 @@ reports the ABI.
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
+
+from rlm_rs.sandbox.libc import libc
 
 CREATE_RULESET, RESTRICT_SELF = 444, 446
 GET_VERSION = 1
@@ -20,8 +23,7 @@ SCOPE_ABI, SCOPES = 6, 0b11
 
 def abi() -> int:
     """The kernel's Landlock ABI, 0 if it has none or it is switched off."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return max(0, int(libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), GET_VERSION)))
+    return max(0, int(libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), GET_VERSION)))
 
 
 def ruleset(version: int) -> bytes:
@@ -40,11 +42,10 @@ def restrict() -> int:
     version = abi()
     if version == 0:
         return 0
-    libc = ctypes.CDLL(None, use_errno=True)
     attributes = ruleset(version)
-    descriptor = libc.syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    descriptor = libc().syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     if descriptor < 0:
         return 0
-    restricted = libc.syscall(RESTRICT_SELF, descriptor, 0) == 0
-    libc.close(descriptor)
+    restricted = libc().syscall(RESTRICT_SELF, descriptor, 0) == 0
+    os.close(descriptor)
     return version if restricted else 0

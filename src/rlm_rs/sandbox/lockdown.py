@@ -13,6 +13,8 @@ import resource
 
 from rlm_rs.sandbox import landlock, namespaces, seccomp
 from rlm_rs.sandbox.layers import Layers
+from rlm_rs.sandbox.libc import libc, prctl
+from rlm_rs.sandbox.syscalls import SeccompUnavailable, machine
 
 PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 8, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
@@ -35,20 +37,21 @@ def prefer_as_memory_victim() -> None:
 
 
 def lock_zygote(entered: tuple[str, ...], leave_out: frozenset[str]) -> Layers:
-    """Take every layer that children inherit. Raises `seccomp.SeccompUnavailable` where there is none."""
+    """Take every layer that children inherit. Raises `SeccompUnavailable` where there is none."""
     seccomp.check_available()
-    seccomp.step_filter(seccomp.machine())  # made once, for all children
+    seccomp.prepare()
     if "unprivileged_user" not in leave_out:
         _leave_root()
     unprivileged = os.geteuid() != 0
     if not {"user_namespace", "namespaces"} & leave_out:
         entered = namespaces.enter_late(entered)
     _drop_capabilities()
-    _prctl(PR_SET_DUMPABLE, 0)
-    if _prctl(PR_SET_NO_NEW_PRIVS, 1) != 0:
-        raise seccomp.SeccompUnavailable("the kernel refused no_new_privs")
+    prctl(PR_SET_DUMPABLE, 0)
+    if prctl(PR_SET_NO_NEW_PRIVS, 1) != 0:
+        raise SeccompUnavailable("the kernel refused no_new_privs")
     namespaces.die_with_parent()  # again: a change of user id forgets it
     abi = 0 if "landlock" in leave_out else landlock.restrict()
+    _limit_children()
     return Layers(True, abi, entered, unprivileged)
 
 
@@ -57,22 +60,20 @@ def lock_child(parent: int) -> None:
     namespaces.die_with_parent()
     if os.getppid() != parent:
         os._exit(0)  # the zygote was gone before the kernel was asked to tell
-    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC):
-        resource.setrlimit(kind, (0, 0))
-    for kind in (resource.RLIMIT_MEMLOCK, resource.RLIMIT_MSGQUEUE):
-        resource.setrlimit(kind, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
-    seccomp.install(seccomp.birth_filter(seccomp.machine(), os.getpid()))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    seccomp.install(seccomp.birth_filter(machine(), os.getpid()))
 
 
 def close_border() -> None:
     """The second filter: from here on only step code runs, with no way to widen anything."""
-    seccomp.install(seccomp.step_filter(seccomp.machine()))
+    seccomp.install(seccomp.step_filter(machine()))
 
 
-def _prctl(option: int, value: int) -> int:
-    words = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
-    return int(ctypes.CDLL(None, use_errno=True).prctl(option, *words))
+def _limit_children() -> None:
+    """Limits that are the same for every child. The zygote itself keeps within them."""
+    for name in ("FSIZE", "CORE", "MEMLOCK", "MSGQUEUE"):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
 
 
 def _leave_root() -> None:
@@ -89,6 +90,6 @@ def _leave_root() -> None:
 
 def _drop_capabilities() -> None:
     for capability in range(LAST_CAPABILITY + 1):
-        _prctl(PR_CAPBSET_DROP, capability)
+        prctl(PR_CAPBSET_DROP, capability)
     header = _CapabilityHeader(CAPABILITY_VERSION_3, 0)
-    ctypes.CDLL(None, use_errno=True).capset(ctypes.byref(header), bytes(24))
+    libc().capset(ctypes.byref(header), bytes(24))

@@ -7,9 +7,10 @@ the zygote goes on without and says so.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
+
+from rlm_rs.sandbox.libc import libc, prctl
 
 FLAGS = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000, "pid": 0x20000000}
 USER = 0x10000000
@@ -20,12 +21,12 @@ PR_SET_PDEATHSIG = 1
 
 def unshare(flags: int) -> bool:
     """Whether the kernel let this process enter new namespaces."""
-    return bool(ctypes.CDLL(None, use_errno=True).unshare(flags) == 0)
+    return bool(libc().unshare(flags) == 0)
 
 
 def die_with_parent() -> None:
     """Have this process killed when the thread that forked it ends (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _enter_some(user_allowed: bool) -> tuple[str, ...]:

@@ -8,13 +8,22 @@ kernel takes the strictest verdict (seccomp(2)).
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
-import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from rlm_rs.sandbox.syscalls import ALLOWED, CHECKED, EARLY, EARLY_REFUSED, REFUSED, Numbers
+from rlm_rs.sandbox.libc import last_error, libc
+from rlm_rs.sandbox.syscalls import (
+    ALLOWED,
+    CHECKED,
+    EARLY,
+    EARLY_REFUSED,
+    REFUSED,
+    Numbers,
+    SeccompUnavailable,
+    machine,
+    number_of,
+)
 
 Instruction = tuple[int, int, int, int]
 """code, jump if true, jump if false, operand: `struct sock_filter` (linux/filter.h)."""
@@ -35,49 +44,50 @@ PROT_WRITE, PROT_EXEC, MAP_SHARED = 2, 4, 1
 FCNTL_COMMANDS = (1, 2, 1030)
 """F_GETFD, F_SETFD, F_DUPFD_CLOEXEC: what CPython's mmap does to a file it maps."""
 
+ANY_PID = 0x7FFFFFFE
+"""Stands for the child's process id until that is known; no process has it, and no other operand is it."""
+
 SECCOMP_SET_MODE_FILTER, SECCOMP_GET_ACTION_AVAIL = 1, 2
-
-
-class SeccompUnavailable(Exception):
-    """This kernel, container or machine cannot filter system calls. The message says why."""
 
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-@cache
-def machine() -> str:
-    """The running architecture. Raises `SeccompUnavailable` for one without tables."""
-    if not sys.platform.startswith("linux"):
-        raise SeccompUnavailable(f"system calls can be filtered on Linux only, and this is {sys.platform}")
-    name = os.uname().machine
-    if name not in AUDIT_ARCHITECTURES:
-        raise SeccompUnavailable(f"there is no system call table for the architecture {name}")
-    return name
-
-
 def check_available() -> None:
     """Raise `SeccompUnavailable` unless the kernel can end a process for a system call."""
     action = ctypes.c_uint32(KILL[3])
-    call = _numbers(ALLOWED["seccomp"], machine())
-    if _libc().syscall(call, SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) != 0:
-        reason = os.strerror(ctypes.get_errno())
+    call = number_of("seccomp")
+    if libc().syscall(call, SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) != 0:
+        reason = last_error()
         raise SeccompUnavailable(f"the kernel does not offer seccomp filters to this process ({reason})")
+
+
+def prepare() -> None:
+    """Assemble both filters, so that forks inherit them."""
+    birth_filter(machine(), 0)
+    step_filter(machine())
 
 
 def install(program: bytes) -> None:
     """Filter this process's system calls from now on. Needs no_new_privs, or CAP_SYS_ADMIN."""
     filters = _Program(len(program) // 8, program)
-    call = _numbers(ALLOWED["seccomp"], machine())
-    if _libc().syscall(call, SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(filters)) != 0:
-        reason = os.strerror(ctypes.get_errno())
+    call = number_of("seccomp")
+    if libc().syscall(call, SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(filters)) != 0:
+        reason = last_error()
         raise SeccompUnavailable(f"the kernel refused the seccomp filter ({reason})")
 
 
 def birth_filter(architecture: str, pid: int) -> bytes:
     """The allow-list, for the process with id `pid` (as it sees itself)."""
-    return assemble(_birth_instructions(architecture, pid))
+    own = struct.pack("=I", pid)
+    return _birth_template(architecture).replace(struct.pack("=I", ANY_PID), own)
+
+
+@cache
+def _birth_template(architecture: str) -> bytes:
+    """Assembled once, by the zygote: a child only puts in its process id."""
+    return assemble(_birth_instructions(architecture))
 
 
 @cache
@@ -91,7 +101,7 @@ def assemble(instructions: Iterable[Instruction]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
-def _birth_instructions(architecture: str, pid: int) -> Iterator[Instruction]:
+def _birth_instructions(architecture: str) -> Iterator[Instruction]:
     yield LOAD, 0, 0, ARCHITECTURE_OFFSET
     yield JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURES[architecture]
     yield KILL
@@ -102,7 +112,7 @@ def _birth_instructions(architecture: str, pid: int) -> Iterator[Instruction]:
     for numbers in ALLOWED.values():
         yield from _when(numbers, architecture, [ALLOW])
     for name, numbers in CHECKED.items():
-        yield from _when(numbers, architecture, _condition(name, pid))
+        yield from _when(numbers, architecture, _condition(name))
     for numbers in REFUSED.values():
         yield from _when(numbers, architecture, [REFUSE])
     yield KILL
@@ -129,7 +139,7 @@ def _argument(position: int) -> Instruction:
     return LOAD, 0, 0, ARGUMENTS_OFFSET + 8 * position
 
 
-def _condition(name: str, pid: int) -> list[Instruction]:
+def _condition(name: str) -> list[Instruction]:
     if name == "mmap":
         writable = [_argument(3), (JUMP_BITS, 0, 1, MAP_SHARED), REFUSE, ALLOW]
         return [
@@ -146,16 +156,6 @@ def _condition(name: str, pid: int) -> list[Instruction]:
         known = [part for command in FCNTL_COMMANDS for part in ((JUMP_EQUAL, 0, 1, command), ALLOW)]
         return [_argument(1), *known, REFUSE]
     if name == "tgkill":  # abort(3) ends the process with a signal to itself
-        return [_argument(0), (JUMP_EQUAL, 0, 1, pid), ALLOW, KILL]
+        return [_argument(0), (JUMP_EQUAL, 0, 1, ANY_PID), ALLOW, KILL]
     assert name == "prlimit64"  # one's own limits only: pid 0
     return [_argument(0), (JUMP_EQUAL, 0, 1, 0), ALLOW, KILL]
-
-
-def _numbers(numbers: Numbers, architecture: str) -> int:
-    number: int = getattr(numbers, architecture)
-    return number
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

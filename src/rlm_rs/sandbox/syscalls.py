@@ -10,7 +10,16 @@ Numbers: Linux arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import cache
 from typing import NamedTuple
+
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+class SeccompUnavailable(Exception):
+    """This kernel, container or machine cannot filter system calls. The message says why."""
 
 
 class Numbers(NamedTuple):
@@ -63,6 +72,8 @@ ALLOWED: dict[str, Numbers] = {
     "prctl": Numbers(157, 167),
     "setrlimit": Numbers(160, 164),
     "newfstatat": Numbers(262, 79),
+    "timer_create": Numbers(222, 107),
+    "timer_settime": Numbers(223, 110),
 }
 
 CHECKED: dict[str, Numbers] = {
@@ -73,7 +84,16 @@ CHECKED: dict[str, Numbers] = {
     "prlimit64": Numbers(302, 261),
 }
 
-EARLY = ("recvmsg", "seccomp", "prctl", "setrlimit", "prlimit64", "newfstatat")
+EARLY = (
+    "recvmsg",
+    "seccomp",
+    "prctl",
+    "setrlimit",
+    "prlimit64",
+    "newfstatat",
+    "timer_create",
+    "timer_settime",
+)
 
 EARLY_REFUSED = frozenset({"newfstatat", "prlimit64"})
 """Those of `EARLY` that later fail with EPERM; the others end the process."""
@@ -103,3 +123,20 @@ REFUSED: dict[str, Numbers] = {
     "pselect6": Numbers(270, 72),
     "membarrier": Numbers(324, 283),
 }
+
+
+@cache
+def machine() -> str:
+    """The running architecture. Raises `SeccompUnavailable` for one without tables."""
+    if not sys.platform.startswith("linux"):
+        raise SeccompUnavailable(f"system calls can be filtered on Linux only, and this is {sys.platform}")
+    name = os.uname().machine
+    if name not in ARCHITECTURES:
+        raise SeccompUnavailable(f"there is no system call table for the architecture {name}")
+    return name
+
+
+def number_of(name: str) -> int:
+    """The number of an allowed system call on this machine."""
+    number: int = getattr({**ALLOWED, **CHECKED}[name], machine())
+    return number

@@ -27,7 +27,7 @@ from typing import NoReturn
 from rlm_rs.sandbox import child, lockdown
 from rlm_rs.sandbox.birth import Birth
 from rlm_rs.sandbox.frames import ConnectionEnded
-from rlm_rs.sandbox.seccomp import SeccompUnavailable
+from rlm_rs.sandbox.syscalls import SeccompUnavailable
 
 MESSAGE_BYTES = 1 << 16
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rlm_rs.core.corpus import Corpus
@@ -53,6 +54,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+
+
 async def test_a_step_survives_the_loss_of_its_zygote(runner: ProcessRunner) -> None:
     await runner.start()
     task = asyncio.create_task(runner.run(step(SLOW), NOTHING))
@@ -69,8 +77,7 @@ async def test_losing_the_zygote_twice_is_an_error_of_the_step(runner: ProcessRu
         lost = runner._nursery
         await asyncio.sleep(0.1)
         lost.process.kill()
-        while runner._nursery is lost and not task.done():
-            await asyncio.sleep(0.02)
+        await until(lambda lost=lost: runner._nursery is not lost or task.done())
     result = await task
     assert result.error is not None
     assert result.error.code == "SANDBOX_CRASHED"
