@@ -59,6 +59,8 @@ def render_html(text: str, out: Renderer, limits: ParseLimits) -> None:
 
 def check_depth(text: str, limit: int) -> None:
     """Refuse markup nested deeper than `limit`: building its tree takes time with the square of the depth."""
+    if text.count("<") <= limit:
+        return
     depth = deepest = 0
     for tag in _TAG.finditer(text):
         depth = max(0, depth - 1) if tag.group(1) else depth + 1
