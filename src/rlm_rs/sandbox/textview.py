@@ -1,0 +1,126 @@
+"""`context` as text, for models trained on prompts in which the context is one long string.
+
+A text view is a document that answers like a str: `find` gives an offset, `isinstance(context, str)` is true,
+`+`, `in`, `==`, `split` and the rest work. It is not a str underneath, so C functions that insist on one
+(`"".join`, `json.dumps`) refuse it with an error instead of silently seeing nothing; `str(context)` is its
+text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rlm_rs.sandbox.context import ContextView, DocView, context_view, shown_as, source_of
+from rlm_rs.sandbox.shelf import Shelf, Source
+
+
+class TextView(DocView):
+    """One document as its text."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> type:
+        """Says str, so that code asking what kind of context it has gets the answer it was trained on."""
+        return str
+
+    @__class__.setter
+    def __class__(self, _kind: type) -> None:
+        raise TypeError("the class of a text cannot be changed")
+
+    def __repr__(self) -> str:
+        return f"<text {self.name!r}, {len(self):,} characters>"
+
+    def __copy__(self) -> TextView:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> TextView:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return type(other) is str and len(other) == len(self) and str(self) == other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __mod__(self, values: Any) -> str:
+        return str.__mod__(str(self), values)
+
+    def find(  # type: ignore[override]
+        self, term: str, start: int | None = None, end: int | None = None
+    ) -> int:
+        """Where `term` first occurs in `[start, end)`, or -1, like `str.find`."""
+        source = source_of(self)
+        first, last = source.bounds(start, end)
+        if not term:
+            return first if (start or 0) <= source.length and first <= last else -1
+        return next((at for at, _ in source.find(str(term), first, last)), -1)
+
+    def index(self, term: str, start: int | None = None, end: int | None = None) -> int:
+        """As `find`, but ValueError when there is none."""
+        at = self.find(term, start, end)
+        if at < 0:
+            raise ValueError("substring not found")
+        return at
+
+    def rfind(self, term: str, start: int | None = None, end: int | None = None) -> int:
+        """Where `term` last occurs in `[start, end)`, or -1."""
+        source = source_of(self)
+        return source.rfind(str(term), *source.bounds(start, end))
+
+    def count(self, term: str, start: int | None = None, end: int | None = None) -> int:
+        """How often `term` occurs without overlap."""
+        source = source_of(self)
+        first, last = source.bounds(start, end)
+        if not term:
+            return last - first + 1
+        found, free = 0, first
+        for at, stop in source.find(str(term), first, last):
+            if at >= free:
+                found, free = found + 1, stop
+        return found
+
+    def startswith(self, prefix: Any, start: int | None = None, end: int | None = None) -> bool:
+        """Whether the text begins so."""
+        first, last = source_of(self).bounds(start, end)
+        return self[first : min(last, first + _longest(prefix))].startswith(prefix)
+
+    def endswith(self, suffix: Any, start: int | None = None, end: int | None = None) -> bool:
+        """Whether the text ends so."""
+        first, last = source_of(self).bounds(start, end)
+        return self[max(first, last - _longest(suffix)) : last].endswith(suffix)
+
+
+class TextsView(ContextView):
+    """Several documents as a list of their texts."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> type:
+        """Says list, for the same reason as a text says str."""
+        return list
+
+    @__class__.setter
+    def __class__(self, _kind: type) -> None:
+        raise TypeError("the class of the context cannot be changed")
+
+    def __repr__(self) -> str:
+        return f"<list of {len(self)} texts>"
+
+
+def text_view(source: Source) -> DocView:
+    """The view of a document as text."""
+    return shown_as(TextView, source)
+
+
+def text_context(shelf: Shelf, searcher: Callable[..., Any]) -> Any:
+    """`context` as text: the one text, or the list of them."""
+    return shelf.at(0) if len(shelf) == 1 else context_view(shelf, searcher, TextsView)
+
+
+def _longest(parts: Any) -> int:
+    return max(map(len, parts), default=0) if isinstance(parts, tuple) else len(parts)
