@@ -1,57 +1,20 @@
-"""The command line as a process of its own, with an environment of its own."""
+"""Fixtures: the command line with a home of its own, small documents, a model server."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invoking import Cli, Ended, Main, Serve, Server
 
-PROGRAM = [sys.executable, "-m", "rlm_rs.cli"]
-
-
-@dataclass(frozen=True)
-class Cli:
-    """Runs `rlm` with a home and a data directory of the test's own, and nothing else in its environment."""
-
-    home: Path
-    env: Mapping[str, str]
-
-    @property
-    def data(self) -> Path:
-        return self.home / "data"
-
-    def __call__(
-        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *args],
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            env={**self.env, **(env or {})},
-            cwd=self.home,
-            timeout=60,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
-
-    def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
-        env = {**self.env, **options.pop("env", {})}
-        pipes: dict[str, Any] = {
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "stdin": subprocess.DEVNULL,
-        }
-        return subprocess.Popen(
-            [*PROGRAM, *args], env=env, cwd=self.home, text=True, bufsize=1, **{**pipes, **options}
-        )
+from rlm_rs.cli import main
 
 
 @pytest.fixture
@@ -75,30 +38,6 @@ def notes(tmp_path: Path) -> Path:
         "Loan of the press.\n\nThe lender may call the loan on thirty days notice if the borrower defaults.\n"
     )
     return folder
-
-
-Serve = Callable[[Mapping[str, Any]], "Server"]
-
-
-@dataclass(frozen=True)
-class Server:
-    """A model server in a process of its own, and what it was asked."""
-
-    base_url: str
-    log: Path
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {
-            "OPENAI_API_KEY": "sk-test",
-            "OPENAI_BASE_URL": self.base_url,
-            "DEFAULT_ROOT_MODEL": "gpt-5",
-            "DEFAULT_SUB_MODEL": "gpt-5-mini",
-        }
-
-    def requests(self, model: str) -> list[dict[str, Any]]:
-        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [entry for entry in entries if entry["event"] == "request" and entry["model"] == model]
 
 
 @pytest.fixture
@@ -129,3 +68,28 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         process.wait(10)
         if process.stdout:
             process.stdout.close()
+
+
+@pytest.fixture
+def run_main(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Main]:
+    """`main` itself, up to its exit code: quicker than a process where no signal or pipe is involved."""
+    for name in os.environ:
+        if name.startswith(("OPENAI_", "AZURE_", "LLM_", "DEFAULT_", "RLM_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RLM_DATA_DIR", str(tmp_path / "data"))
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*args: str, env: Mapping[str, str] | None = None) -> Ended:
+        for name, value in (env or {}).items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(args)
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, *capfd.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)

@@ -62,6 +62,7 @@ def ask(request: Request, shared: Shared) -> int:
 
 
 async def _asked(request: Request, following: Following) -> Answer | Plan:
+    following.screen.busy("starting")
     rlm = RLM(
         root_model=request.root_model,
         sub_model=request.sub_model,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from typing import Any
 
 from rlm_rs.cli.amounts import cost, count
 from rlm_rs.cli.streams import say, say_json
 from rlm_rs.orchestrator.executions import Plan
+
+WIDTH = 100
+MARGIN = " " * 14
 
 
 def say_plan(plan: Plan, *, as_json: bool) -> None:
@@ -16,14 +20,12 @@ def say_plan(plan: Plan, *, as_json: bool) -> None:
         say_json(plan_dict(plan))
         return
     execution = plan.execution
-    budgets = ", ".join(
-        f"{name} {value:g}" for name, value in asdict(execution.budgets).items() if value is not None
-    )
+    limits = [f"{name} {value:g}" for name, value in asdict(execution.budgets).items() if value is not None]
     price = cost(plan.cost_usd) or "no cost"
     say(f"question      {execution.question}")
     say(f"session       {execution.session_id}")
     say(f"models        root {execution.models.root}, sub {execution.models.sub}")
-    say(f"budgets       {budgets}")
+    say(textwrap.fill(", ".join(limits), WIDTH, initial_indent="budgets       ", subsequent_indent=MARGIN))
     say(f"first prompt  about {count(plan.input_tokens, 'token')}, {price} to read")
     for message in plan.messages:
         say(f"\n--- {message.role}\n{message.content}")

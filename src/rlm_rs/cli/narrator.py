@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rlm_rs.cli.amounts import between, count, spent
 from rlm_rs.cli.screen import Screen, Tone
 from rlm_rs.cli.streams import one_line
-from rlm_rs.cli.wording import asked_for, what_happened
+from rlm_rs.cli.wording import waited_for, what_happened
 from rlm_rs.core.budget import Spend
 from rlm_rs.core.execution import (
     Event,
@@ -96,12 +96,15 @@ class Narrator:
     def _tell_end(self, followed: _Followed, end: Finished) -> None:
         run = followed.run
         ended = _ending(end, run)
+        tone: Tone
         if followed.is_child:
             question = one_line(run.execution.question, QUESTION_CHARS)
-            self._screen.line("child", f"“{question}”: {ended}", spent(run.spend))
+            reason = f": {end.error.message}" if end.error and end.answer is None else ""
+            tone = "" if end.status == "COMPLETED" else "bad"
+            self._screen.line("child", f"“{question}” {ended}{reason}", spent(run.spend), tone)
             del self._followed[run.execution.execution_id]
             return
-        tone: Tone = "good" if end.status == "COMPLETED" else "bad"
+        tone = "good" if end.status == "COMPLETED" else "bad"
         self._screen.line("done" if tone == "good" else "ended", ended, spent(run.spend), tone)
 
     def _tell_next(self, run: Run) -> None:
@@ -110,7 +113,7 @@ class Narrator:
         elif run.pending:
             done = len(run.turns[-1].subcalls)
             asked = [*(subcall.request for subcall in run.turns[-1].subcalls), *run.pending]
-            self._screen.busy(f"asking {asked_for(asked)}", done, done + len(run.pending))
+            self._screen.busy(waited_for(asked), done, done + len(run.pending))
         elif run.code:
             self._screen.busy(f"turn {len(run.turns)}: running its code")
         else:

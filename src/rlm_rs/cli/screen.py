@@ -90,7 +90,9 @@ class TerminalScreen:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False)
-        self._live: tuple[Progress, TaskID] | None = None
+        self._progress: Progress | None = None
+        self._task: TaskID
+        self._what = ""
 
     def line(self, label: str, text: str, detail: str = "", tone: Tone = "") -> None:
         """A line that stays; a long one continues below its own beginning."""
@@ -115,22 +117,26 @@ class TerminalScreen:
 
     def busy(self, what: str, done: int = 0, total: int | None = None) -> None:
         """The last line, until something else goes on."""
-        progress, task = self._live or self._started()
-        progress.update(task, description=what, completed=done, total=total)
+        progress = self._progress or self._started()
+        if self._what != what:
+            for task in progress.task_ids:
+                progress.remove_task(task)
+            self._what, self._task = what, progress.add_task(what, total=total)
+        progress.update(self._task, completed=done, total=total)
 
     def close(self) -> None:
         """Take the last line away."""
-        if self._live:
-            self._live[0].stop()
-            self._live = None
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
 
-    def _started(self) -> tuple[Progress, TaskID]:
+    def _started(self) -> Progress:
         from rlm_rs.cli.live import live_line
 
-        progress = live_line(self._console)
-        progress.start()
-        self._live = progress, progress.add_task("")
-        return self._live
+        self._progress = live_line(self._console)
+        self._progress.start()
+        self._what = ""
+        return self._progress
 
 
 def formatted_line(label: str, text: str, detail: str) -> str:

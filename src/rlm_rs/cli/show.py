@@ -60,7 +60,7 @@ def _say_all(answer: Answer, events: Sequence[Event], options: Shared) -> None:
     say(f"question  {answer.question}")
     say(f"status    {answer.status}{partial} ({spent(answer.spend)})")
     say(f"id        {answer.execution_id}\n")
-    _say_turns(events, options)
+    _say_turns(answer.execution_id, events, options)
     if answer.text is not None or answer.contexts:
         say("")
         say_answer(answer, Form(whole=True))
@@ -70,10 +70,11 @@ def _say_all(answer: Answer, events: Sequence[Event], options: Shared) -> None:
         say(f"\nIt has not finished. To go on: {options.resume_command(answer.execution_id)}")
 
 
-def _say_turns(events: Sequence[Event], options: Shared) -> None:
+def _say_turns(execution_id: str, events: Sequence[Event], options: Shared) -> None:
     from rlm_rs.cli.narrator import Narrator
     from rlm_rs.cli.pages import PageScreen
 
     narrator = Narrator(PageScreen(), verbose=options.verbose)
     for seq, event in enumerate(events):
-        narrator.heard(events[0].execution.execution_id if events[0].type == "Started" else "", seq, event)
+        if event.type != "Finished":
+            narrator.heard(execution_id, seq, event)

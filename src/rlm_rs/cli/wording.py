@@ -29,11 +29,15 @@ def what_happened(turn: Turn) -> str:
     return _joined([*parts, *_ended(turn)])
 
 
-def asked_for(requests: Iterable[SubcallRequest]) -> str:
-    """What is being waited for: "the sub-model", "child executions"."""
+def waited_for(requests: Iterable[SubcallRequest]) -> str:
+    """What goes on while these are answered: "asking the sub-model", "running child executions"."""
     kinds = {request.kind for request in requests}
-    names = {"llm": "the sub-model", "rlm": "child executions", "search": "the index"}
-    return _joined([names[kind] for kind in names if kind in kinds])
+    words = {
+        "llm": "asking the sub-model",
+        "rlm": "running child executions",
+        "search": "searching the index",
+    }
+    return _joined([phrase for kind, phrase in words.items() if kind in kinds])
 
 
 def _without_code(turn: Turn) -> str:
