@@ -208,6 +208,7 @@ async def settled(runner: ProcessRunner) -> None:
 
 
 async def test_a_cancelled_step_is_ended(runner: ProcessRunner) -> None:
+    await runner.start()
     task = asyncio.create_task(runner.run(step("while True: pass"), NOTHING))
     await asyncio.sleep(0.1)
     task.cancel()
