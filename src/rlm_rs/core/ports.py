@@ -40,6 +40,12 @@ class Blobs(Protocol):
     async def put_file(self, uri: str, path: Path) -> None:
         """Store a file's content without holding it in memory. The file may be moved away."""
 
+    async def put_folder(self, prefix: str, folder: Path) -> None:
+        """Store every file of a folder as `prefix` (which ends in `/`) and its name, as `put_file` does.
+
+        The folder holds no folders. It may be moved away.
+        """
+
     async def get(self, uri: str, start: int = 0, length: int | None = None) -> bytes:
         """Bytes `[start, start + length)`, shorter at the end of the object. Raises `BlobNotFound`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,21 +54,20 @@ class Ingestion:
         )
         if source.failure:
             return _failed(document, source.failure)
-        self.spool.mkdir(parents=True, exist_ok=True)
-        output = Path(tempfile.mkdtemp(dir=self.spool))
+        output = self.spool / document.doc_id
+        output.mkdir(parents=True)
         try:
             outcome = await self.parser.parse(source.path, source.source_name, source.mime_type, output)
             if isinstance(outcome, Failure):
                 return _failed(document, outcome)
             return await self._stored(document, outcome, output)
         finally:
-            shutil.rmtree(output, ignore_errors=True)
+            if output.exists():
+                shutil.rmtree(output)
 
     async def _stored(self, document: Document, parsed: Parsed, output: Path) -> Document:
         place = f"s3://{self.bucket}/parsed/{self.tenant_id}/{self.session_id}/{document.doc_id}"
-        names = ["text.txt", "meta.json", "offsets.json", *(["offsets.u64"] if parsed.has_index else [])]
-        for name in names:
-            await self.blobs.put_file(f"{place}/{name}", output / name)
+        await self.blobs.put_folder(f"{place}/", output)
         return replace(
             document,
             mime_type=parsed.mime_type,

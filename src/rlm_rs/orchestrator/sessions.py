@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Document, Source
@@ -15,8 +14,6 @@ from rlm_rs.core.ports import Catalog
 from rlm_rs.core.records import DocumentRecord, SessionRecord, SessionStatus
 from rlm_rs.orchestrator.ingestion import Ingestion, Progress
 from rlm_rs.orchestrator.texts import DocumentTexts
-
-HASHED_AT_ONCE = 4
 
 
 async def corpus_of(tenant_id: str, session_id: str, catalog: Catalog) -> Corpus:
@@ -35,8 +32,7 @@ async def find_corpus(
     if session is None or session.status != SessionStatus.READY or _expired(session):
         return None
     corpus = await corpus_of(tenant_id, session.session_id, catalog)
-    intact = [await texts.unchanged(document) for document in corpus.documents if document.readable]
-    return corpus if all(intact) else None
+    return corpus if await texts.all_unchanged(corpus.documents) else None
 
 
 async def create_corpus(
@@ -70,24 +66,18 @@ def new_session_id() -> str:
 
 async def fingerprint_of(sources: Sequence[Source], parser_version: str) -> str:
     """SHA-256 over the names and contents of all sources and the parser's version, in hex."""
-    slots = asyncio.Semaphore(HASHED_AT_ONCE)
-
-    async def hashed(source: Source) -> str:
-        if source.failure:
-            return source.failure.code
-        async with slots:
-            return await asyncio.to_thread(_file_digest, source.path)
-
-    digests = await asyncio.gather(*(hashed(source) for source in sources))
+    digests = await asyncio.to_thread(lambda: [_source_digest(source) for source in sources])
     whole = hashlib.sha256(parser_version.encode())
     for source, digest in zip(sources, digests, strict=True):
         whole.update(f"{source.source_name}\0{digest}\0".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def _source_digest(source: Source) -> str:
+    if source.failure:
+        return source.failure.code
     try:
-        with path.open("rb") as file:
+        with source.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return type(error).__name__

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import hashlib
 import struct
 from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -58,6 +61,16 @@ class DocumentTexts:
             digest.update(chunk)
         return document.text_checksum == f"sha256:{digest.hexdigest()}"
 
+    async def all_unchanged(self, documents: Sequence[Document]) -> bool:
+        """`unchanged` for all readable documents; texts that are local files are hashed in one thread."""
+        readable = [document for document in documents if document.readable]
+        paths = [self._blobs.local_path(document.text_s3_uri or "") for document in readable]
+        local = [(d.text_checksum, path) for d, path in zip(readable, paths, strict=True) if path]
+        if not await asyncio.to_thread(lambda: all(_has_checksum(*pair) for pair in local)):
+            return False
+        elsewhere = [d for d, path in zip(readable, paths, strict=True) if path is None]
+        return all([await self.unchanged(document) for document in elsewhere])
+
     async def read_changed(self, document: Document, start_char: int, end_char: int) -> str:
         """The same range of a text whose bytes may have moved: counted from its start, in flat memory."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -80,3 +93,8 @@ class DocumentTexts:
             if len(self._meta) > CACHED_META:
                 self._meta.popitem(last=False)
         return self._meta[uri]
+
+
+def _has_checksum(expected: str | None, path: Path) -> bool:
+    with path.open("rb") as file:
+        return expected == f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

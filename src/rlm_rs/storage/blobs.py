@@ -43,6 +43,11 @@ class StoreBlobs:
         if not await self._exists(uri):
             await obstore.put_async(self._store, key_of(uri), path)
 
+    async def put_folder(self, prefix: str, folder: Path) -> None:
+        prefix_of(prefix)
+        for path in await asyncio.to_thread(lambda: sorted(folder.iterdir())):
+            await self.put_file(prefix + path.name, path)
+
     async def get(self, uri: str, start: int = 0, length: int | None = None) -> bytes:
         key = key_of(uri)
         try:
@@ -120,6 +125,10 @@ class DirectoryBlobs(StoreBlobs):
     async def put_file(self, uri: str, path: Path) -> None:
         await asyncio.to_thread(self._put_file, self._directory / key_of(uri), path)
 
+    async def put_folder(self, prefix: str, folder: Path) -> None:
+        if not await asyncio.to_thread(_folder_moved, folder, self._directory / prefix_of(prefix)):
+            await super().put_folder(prefix, folder)
+
     async def delete_prefix(self, prefix: str) -> None:
         await asyncio.to_thread(_removed, self._directory / prefix_of(prefix))
 
@@ -193,6 +202,16 @@ def _nameable(part: str) -> bool:
     except UnicodeEncodeError:
         return False
     return 0 < size <= MAX_PART_BYTES and part not in (".", "..") and not _UNNAMEABLE.search(part)
+
+
+def _folder_moved(source: Path, target: Path) -> bool:
+    """Move a whole folder at once; False where that cannot be done, because it exists or lies elsewhere."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(source, target)
+    except OSError:
+        return False
+    return True
 
 
 def _named(staged: Path, target: Path) -> None:

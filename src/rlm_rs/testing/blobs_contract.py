@@ -68,6 +68,15 @@ class BlobsContract:
         await asyncio.gather(*(blobs.put(URI, content) for content in contents))
         assert await blobs.get(URI) in contents
 
+    async def test_put_folder_stores_every_file_under_its_name(self, blobs: Blobs, tmp_path: Path) -> None:
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "text.txt").write_bytes(b"one")
+        (folder / "meta.json").write_bytes(b"{}")
+        await blobs.put_folder("s3://bucket/a/b/", folder)
+        assert await blobs.get("s3://bucket/a/b/text.txt") == b"one"
+        assert await blobs.list("s3://bucket/a/") == ["s3://bucket/a/b/meta.json", "s3://bucket/a/b/text.txt"]
+
     async def test_put_file_stores_the_content(self, blobs: Blobs, tmp_path: Path) -> None:
         source = tmp_path / "source"
         source.write_bytes(CONTENT * 1000)
