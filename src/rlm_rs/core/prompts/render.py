@@ -17,13 +17,17 @@ from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets, Exhausted, Spend
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.execution import Execution, Run, Turn
 from rlm_rs.core.model import Message
-from rlm_rs.sandbox.protocol import StepResult
+from rlm_rs.sandbox.protocol import StepResult, View
 
 NAMED_DOCUMENTS = 100
 CONVERSATION_SHARE = 0.5
 DEFAULT_WINDOW_TOKENS = 128_000
 STATE_KEYS_SHOWN = 50
 SAID_CHARS = 30_000
+MIN_ROOM_CHARS = 2_000
+NOTICE_CHARS = 4_000
+NAME_CHARS = 300
+CODE_SEEN_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +89,42 @@ def _closed(messages: tuple[Message, ...], last_words: str) -> tuple[Message, ..
 
 def corpus_facts(run: Run, corpus: Corpus) -> str:
     """Count, names, lengths and page counts of the documents; never their text."""
-    views = run.execution.views
-    documents = corpus.documents if views is None else [corpus.documents[view.doc_index] for view in views]
-    texts = run.execution.texts
-    total = sum(d.char_length for d in documents) + sum(map(len, texts))
-    lines = [f"CORPUS: {len(documents) + len(texts)} documents, {total:,} characters"]
-    lines += [_document_line(i, document) for i, document in enumerate(documents[:NAMED_DOCUMENTS])]
-    lines += [f"[{len(documents) + i}] text, {len(text):,} characters" for i, text in enumerate(texts)]
-    if len(documents) > NAMED_DOCUMENTS:
-        lines.append(
-            f"… and {len(documents) - NAMED_DOCUMENTS:,} more; names are in [d.name for d in context]"
-        )
+    execution = run.execution
+    views = execution.views
+    if views is None:
+        views = tuple(View(document.doc_index) for document in corpus.documents)
+    shown = [_shown(view, corpus.documents[view.doc_index]) for view in views]
+    total = sum(length for length, _ in shown) + sum(map(len, execution.texts))
+    facts = [fact for _, fact in shown] + [f"text: {len(text):,} characters" for text in execution.texts]
+    lines = [f"CORPUS: {len(facts)} documents, {total:,} characters"]
+    lines += [f"[{number}] {fact}" for number, fact in enumerate(facts[:NAMED_DOCUMENTS])]
+    if len(facts) > NAMED_DOCUMENTS:
+        lines.append(f"… and {len(facts) - NAMED_DOCUMENTS:,} more; names are in [d.name for d in context]")
     return "\n".join(lines)
 
 
-def _document_line(position: int, document: Document) -> str:
+def _shown(view: View, document: Document) -> tuple[int, str]:
+    """How many characters a view shows, and what is said of it."""
+    name = document.source_name[:NAME_CHARS]
     if not document.readable:
-        return f"[{position}] {document.source_name}: not readable, empty here"
-    pages = f", {document.page_count} pages" if document.page_count else ""
-    return f"[{position}] {document.source_name}: {document.char_length:,} characters{pages}"
+        return 0, f"{name}: not readable, empty here"
+    end = document.char_length if view.end_char is None else min(view.end_char, document.char_length)
+    length = max(0, end - view.start_char)
+    whole = length == document.char_length
+    part = "" if whole else f" (a part of its {document.char_length:,})"
+    pages = f", {document.page_count} pages" if document.page_count and whole else ""
+    return length, f"{name}: {length:,} characters{part}{pages}"
 
 
 def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> list[Message]:
     """The turns as messages; the oldest are cut to one line each where the room does not hold them all."""
     full: list[list[Message]] = []
-    used = 0
+    used, half = 0, max(MIN_ROOM_CHARS, room_chars // 2)
     for turn in reversed(turns):
-        messages = [Message("assistant", said(turn)), Message("user", observation(turn))]
+        messages = [
+            Message("assistant", clipped(said(turn), min(SAID_CHARS, half))),
+            Message("user", clipped(observation(turn), half)),
+        ]
         size = sum(len(message.content) for message in messages)
         if full and used + size > room_chars:
             break
@@ -127,12 +140,20 @@ def conversation(turns: Sequence[Turn], room_chars: int, shown: Run | None) -> l
 
 
 def said(turn: Turn) -> str:
-    """What the root model said in a turn, long prose cut; never empty, which some APIs refuse."""
-    text = turn.reply.text or (f"```repl\n{turn.reply.code}\n```" if turn.reply.code else "(empty reply)")
-    if len(text) <= SAID_CHARS:
+    """What the root model said in a turn; never empty, which some APIs refuse."""
+    text, code = turn.reply.text, turn.reply.code
+    if code and code[:CODE_SEEN_CHARS].partition("\n")[0] not in text:
+        # it came as a native tool call
+        text = f"{text}\n```repl\n{code}\n```".lstrip()
+    return text or "(empty reply)"
+
+
+def clipped(text: str, limit: int) -> str:
+    """The text, or its beginning and end with the number of characters left out between them."""
+    if len(text) <= limit:
         return text
-    half = SAID_CHARS // 2
-    return f"{text[:half]}\n… ({len(text) - SAID_CHARS:,} characters left out) …\n{text[-half:]}"
+    half = limit // 2
+    return f"{text[:half]}\n… ({len(text) - 2 * half:,} characters left out) …\n{text[-half:]}"
 
 
 def _compacted(turns: Sequence[Turn]) -> str:
@@ -161,8 +182,9 @@ def observation(turn: Turn) -> str:
     if step.error:
         parts.append(f"ERROR {step.error.code}: {step.error.message}\n{step.error.traceback}".rstrip())
     if step.yielded:
-        parts.append(f"YIELDED: {step.yielded}")
-    parts += [f"NOT KEPT: {reason}" for reason in step.not_kept]
+        parts.append(f"YIELDED: {clipped(step.yielded, NOTICE_CHARS)}")
+    if step.not_kept:
+        parts.append(clipped("\n".join(f"NOT KEPT: {reason}" for reason in step.not_kept), NOTICE_CHARS))
     queued = [subcall for subcall in turn.subcalls if not subcall.request.called]
     if queued:
         parts.append(
