@@ -1,19 +1,25 @@
-"""Write the generated parts of `docs/` from the code: settings, budgets, errors, failures, command line.
+"""Write the generated parts of the documentation: tables and help from the code, and the output of commands.
 
 usage: make_docs.py [--check]
 
-A page holds `<!-- generated: NAME -->` and `<!-- end of NAME -->`; what stands between is replaced. With
---check nothing is written, and the exit code is 1 if a page would change.
+A page holds `<!-- generated: NAME -->` and `<!-- end of NAME -->`; what stands between is replaced. A block
+labelled `text output` gets what the `sh` block above it prints. With --check nothing is written, and the exit
+code is 1 if a page would change.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 import click
 
@@ -24,9 +30,13 @@ from rlm_rs.parser import failures
 from rlm_rs.sandbox.modules import NAMES
 from rlm_rs.settings import Settings
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+E = TypeVar("E", bound=Exception)
+
+ROOT = Path(__file__).resolve().parent.parent
 HELP_COLUMNS = 100
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+
+COMMAND_AND_OUTPUT = re.compile(r"(```sh\n((?:(?!```).)*)```\n\n```text output\n).*?(```)", re.DOTALL)
 
 # defaults that depend on the machine, in words
 COMPUTED_DEFAULTS = {"rlm_data_dir": "`$XDG_DATA_HOME/rlm`, else `~/.local/share/rlm`"}
@@ -54,25 +64,38 @@ BUDGET_MEANINGS = {
 def main() -> int:
     """Write the pages, or check them, and return the exit code."""
     check = "--check" in sys.argv[1:]
-    stale = [path for path in pages() if path.read_text(encoding="utf-8") != renewed(path)]
+    renewed = {path: renew(path) for path in pages()}
+    stale = [path for path, text in renewed.items() if path.read_text(encoding="utf-8") != text]
     for path in stale:
-        print(f"{path.relative_to(DOCS.parent)}: {'out of date; run `make docs`' if check else 'written'}")
+        print(f"{path.relative_to(ROOT)}: {'out of date; run `make docs`' if check else 'written'}")
         if not check:
-            path.write_text(renewed(path), encoding="utf-8")
+            path.write_text(renewed[path], encoding="utf-8")
     return 1 if check and stale else 0
 
 
-def pages() -> Iterator[Path]:
-    """Every page with a generated part."""
-    for path in sorted(DOCS.rglob("*.md")):
-        if BLOCK.search(path.read_text(encoding="utf-8")):
-            yield path
+def pages() -> list[Path]:
+    """Every page that may have a generated part."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def renewed(path: Path) -> str:
-    """A page with its generated parts as the code has them now."""
+def renew(path: Path) -> str:
+    """A page with its generated parts as they would be now."""
     text = path.read_text(encoding="utf-8")
-    return BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]]()}\n{m[3]}", text)
+    text = BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]]()}\n{m[3]}", text)
+    return COMMAND_AND_OUTPUT.sub(lambda m: f"{m[1]}{printed(m[2])}\n{m[3]}", text)
+
+
+def printed(command: str) -> str:
+    """The standard output of a command line, run at the root of the checkout with an empty HOME."""
+    # the environment that runs this, without a look at its lock
+    program = f"'{sys.executable}' -I -m rlm_rs.cli"
+    command_line = ["bash", "-euo", "pipefail", "-c", command.replace("./rlm", program)]
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            command_line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    return done.stdout.rstrip()
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -109,18 +132,20 @@ def shown(value: object) -> str:
 
 def all_errors() -> str:
     """Every error class: its code, HTTP status, exit code and message."""
-    found = [
-        cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, errors.RlmError)
-    ]
+    found = subclasses(errors, errors.RlmError)
     rows = [(f"`{e.code}`", str(e.status), str(e.exit_code), f"`{e.__name__}`", message(e)) for e in found]
     return table(("code", "HTTP", "exit", "class", "message"), rows)
 
 
 def all_failures() -> str:
     """Every reason why one document cannot be read."""
-    base = failures.DocumentFailed
-    found = [cls for cls in vars(failures).values() if inspect.isclass(cls) and issubclass(cls, base)]
+    found = subclasses(failures, failures.DocumentFailed)
     return table(("code", "what it says"), [(f"`{e.code}`", message(e)) for e in found])
+
+
+def subclasses(module: ModuleType, base: type[E]) -> list[type[E]]:
+    """A class and those made from it in a module, in the order they stand there."""
+    return [item for item in vars(module).values() if inspect.isclass(item) and issubclass(item, base)]
 
 
 def message(error: type[Exception]) -> str:

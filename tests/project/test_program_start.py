@@ -23,11 +23,6 @@ def loaded_by(code: str, environment: dict[str, str]) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
 
 
-def test_importing_the_package_loads_nothing_of_weight(bare_environment: dict[str, str]) -> None:
-    loaded = loaded_by("import rlm_rs", bare_environment)
-    assert loaded & (HEAVY | {"asyncio", "click"}) == set()
-
-
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ask", "--help"]])
 def test_help_loads_nothing_of_weight(arguments: list[str], bare_environment: dict[str, str]) -> None:
     loaded = loaded_by(CLI.format(arguments=arguments), bare_environment)
