@@ -10,8 +10,9 @@ import time
 
 from rlm_rs.core.budget import CHARS_PER_TOKEN
 from rlm_rs.core.model import ModelReply, ModelRequest, Usage
-from rlm_rs.providers.fake_policy import is_root, next_reply, read_task
+from rlm_rs.providers.fake_policy import next_reply
 from rlm_rs.providers.fake_sub import sub_reply
+from rlm_rs.providers.fake_task import is_root, read_task
 
 FAKE_ROOT = "fake-root"
 FAKE_SUB = "fake-sub"

@@ -18,11 +18,13 @@ THRESHOLD = 0.6
 """Share of the question a sentence must cover to be an answer."""
 
 HINT = 0.65
+ONE_WAY_LESS = 0.06
 ABOVE = 0.5
 BEFORE = 0.35
 ANCHOR_BEFORE = 0.75
 SPREAD = 0.8
 LOOK_BACK = 2
+HEADING_REACH = 5
 MOST_QUOTES = 3
 _LEAD_CHARS = 40
 
@@ -79,11 +81,16 @@ def _scored(question: Question, source: Source) -> Iterator[Quote]:
         return
     covered = _Coverage(question, source)
     for position, sentence in enumerate(covered.sentences):
-        if sentence.heading and len(sentence.text) < _LEAD_CHARS and "=" not in sentence.text:
+        if sentence.heading and not _tells(sentence.text, question):
             continue
         score, brings = covered.of(position)
         if score >= THRESHOLD:
             yield Quote(source, sentence, min(1.0, score), brings)
+
+
+def _tells(heading: str, question: Question) -> bool:
+    """Whether a line that looks like a heading tells something, as "Port: 8080" does."""
+    return bool(re.search(r"[:=|\t\d]", heading)) or any(holds(kind, heading) for kind in question.kinds)
 
 
 def _lead(source: Source) -> Iterator[Quote]:
@@ -159,14 +166,15 @@ class _Coverage:
 
 def _in_name(idea: Idea, name: str) -> bool:
     words = re.sub(r"[_\-./\\]+|(?<=[a-z])(?=[A-Z])", " ", name)
-    return idea.said.search(words) is not None
+    return idea.nameable and idea.said.search(words) is not None
 
 
 def _headings_above(found: Sequence[Sentence]) -> list[int | None]:
+    """For each sentence the heading shortly above it."""
     above: list[int | None] = []
     last: int | None = None
     for position, sentence in enumerate(found):
-        above.append(last)
+        above.append(last if last is not None and position - last <= HEADING_REACH else None)
         if sentence.heading:
             last = position
     return above
@@ -183,7 +191,8 @@ def strength(idea: Idea, text: str) -> float:
     if idea.unless:
         text = idea.unless.sub(" ", text)
     if idea.said.search(text):
-        return 1.0
+        ways = sum(way.search(text) is not None for way in idea.ways)
+        return 1.0 - ONE_WAY_LESS * max(0, 3 - ways) if ways else 1.0
     missing = 1.0
     for hint in idea.hinted:
         match = hint.search(text)

@@ -57,3 +57,8 @@ def kinds_asked(question: str) -> tuple[str, ...]:
 def holds(kind: str, text: str) -> bool:
     """Whether a text holds a fact of that kind."""
     return re.search(_KINDS[kind][1], text) is not None
+
+
+def pattern_of(kind: str) -> str:
+    """How a fact of that kind looks in a text."""
+    return _KINDS[kind][1]

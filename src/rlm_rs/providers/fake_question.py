@@ -13,14 +13,24 @@ from functools import cache, lru_cache
 from importlib import resources
 
 from rlm_rs.providers.fake_kinds import kinds_asked
-from rlm_rs.providers.fake_phrases import ANYTHING, either, forms, pattern, pieces, places_of, scannable
+from rlm_rs.providers.fake_phrases import (
+    ANYTHING,
+    either,
+    forms,
+    pattern,
+    pieces,
+    places_of,
+    scannable,
+    stem_of,
+)
 from rlm_rs.providers.fake_words import DOCUMENT_WORDS, LISTED_WORDS, STOP_WORDS, VAGUE_WORDS
 
 NAME_WEIGHT = 1.8
 PHRASE_WEIGHT = 2.0
 PLAIN_WEIGHT = 1.0
 VAGUE_WEIGHT = 0.4
-GENERIC_WEIGHT = 0.7
+GENERIC_WEIGHT = 0.5
+DECISIVE_WEIGHT = 1.5
 KIND_WEIGHT = 0.6
 SECONDARY = 0.6
 
@@ -53,25 +63,27 @@ _BESIDES = re.compile(
 class Idea:
     """One thing a passage may say: `said` plainly or `hinted` at, unless the clause speaks `against`.
 
+    ways: the phrases of `said` one by one, where a text that uses several of them says it more surely.
     unless: what looks like it and is not. of: the idea it qualifies and without which it says nothing.
     anchor: a name or number of the question, which cannot be said in other words.
-    scan: patterns for searching everything.
+    nameable: whether the name of a document can express it for all of its text.
+    generic: whether it says next to nothing about what is asked.
+    scan: patterns for searching everything. literal: a word that must be there, for faster search.
     """
 
     name: str
     weight: float
     said: re.Pattern[str]
+    ways: tuple[re.Pattern[str], ...] = ()
     hinted: tuple[re.Pattern[str], ...] = ()
     against: re.Pattern[str] | None = None
     unless: re.Pattern[str] | None = None
     of: str | None = None
     anchor: bool = False
+    nameable: bool = False
+    generic: bool = False
     scan: tuple[str, ...] = ()
-
-    @property
-    def generic(self) -> bool:
-        """Whether it says next to nothing about what is asked."""
-        return self.weight <= GENERIC_WEIGHT
+    literal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +220,12 @@ def _from_claim(claim: _Claim) -> Idea:
         name=" or ".join(entry.name for entry in entries),
         weight=max(entry.weight for entry in entries),
         said=either(said),
+        ways=tuple(either([phrase]) for phrase in said) if claim.entry.weight >= DECISIVE_WEIGHT else (),
         hinted=tuple(either([phrase]) for phrase in hinted),
         against=either(against) if against else None,
         unless=either(unless) if unless else None,
         of=claim.entry.of,
+        generic=max(entry.weight for entry in entries) <= GENERIC_WEIGHT,
         scan=tuple(scannable(phrase) for entry in entries for phrase in _to_find(entry)),
     )
 
@@ -225,7 +239,14 @@ def _to_find(entry: _Entry) -> Iterable[str]:
 def _quotation(match: re.Match[str]) -> Idea:
     words = match.group(1)
     loose = re.compile(pattern(words), re.IGNORECASE)
-    return Idea(f'"{words}"', PHRASE_WEIGHT, loose, anchor=True, scan=(scannable(words),))
+    return Idea(
+        f'"{words}"',
+        PHRASE_WEIGHT,
+        loose,
+        anchor=True,
+        scan=(scannable(words),),
+        literal=max(words.split(), key=len),
+    )
 
 
 def _from_words(text: str, taken: set[int]) -> Iterator[tuple[int, Idea]]:
@@ -275,7 +296,9 @@ def _name(run: Sequence[re.Match[str]]) -> Idea:
         re.compile(rf"\b{whole}(?:['’]s)?(?!\w)", re.IGNORECASE),
         hinted=hints,
         anchor=True,
+        nameable=True,
         scan=tuple(scan),
+        literal=max(words, key=len),
     )
 
 
@@ -286,6 +309,8 @@ def _plain(word: str) -> Idea | None:
     lower = re.sub(r"['’]s$", "", word.lower())
     if lower in STOP_WORDS or lower in DOCUMENT_WORDS or len(lower) < 2:
         return None
-    weight = VAGUE_WEIGHT if lower in VAGUE_WORDS or lower.rstrip("s") in VAGUE_WORDS else PLAIN_WEIGHT
+    vague = lower in VAGUE_WORDS or lower.rstrip("s") in VAGUE_WORDS
+    weight = VAGUE_WEIGHT if vague else PLAIN_WEIGHT
     form = forms(lower)
-    return Idea(lower, weight, re.compile(form, re.IGNORECASE), scan=(form,))
+    said = re.compile(form, re.IGNORECASE)
+    return Idea(lower, weight, said, nameable=True, generic=vague, scan=(form,), literal=stem_of(lower))

@@ -11,6 +11,9 @@ from rlm_rs.providers.fake_words import ABBREVIATIONS
 LONG = 700
 """A sentence longer than this is cut at its semicolons and list marks, so that a quote stays readable."""
 
+_LINKS = r"(?:a|an|and|as|at|by|for|from|in|of|on|or|that|the|to|under|with|which|whose)"
+_HANGING = re.compile(rf"\b{_LINKS}$", re.IGNORECASE)
+_JOINING = re.compile(r"(?:and|of|or|with|to|by|in accordance)\b", re.IGNORECASE)
 _STOP = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
 _BREAK = re.compile(r"\n")
 _MARK = r"(?:\d+(?:\.\d+)+\.?|\d{1,3}[.)]|\([A-Za-z0-9]{1,4}\)|[A-Za-z][.)]|[IVXLC]+\.|[-*•·–]|#{1,6})"
@@ -76,6 +79,8 @@ def _ends_block(before: str, after: str, width: int) -> bool:
     if _ITEM.match(after) and not _goes_on(shown, following):
         return True
     if following[0].islower() or shown[-1] in ",-–—&(":
+        return False
+    if shown[-1] not in ".!?:;" and (_HANGING.search(shown) or _JOINING.match(following)):
         return False
     return len(before.rstrip()) < width * 0.7
 
