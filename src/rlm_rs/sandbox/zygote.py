@@ -12,6 +12,7 @@ The zygote never reads anything a step wrote.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gc
 import json
@@ -30,6 +31,12 @@ from rlm_rs.sandbox.frames import ConnectionEnded
 from rlm_rs.sandbox.syscalls import SeccompUnavailable
 
 MESSAGE_BYTES = 1 << 16
+ENCODINGS = (
+    "ascii utf-8 utf-8-sig utf-7 utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be latin-1 iso8859-2"
+    " iso8859-15 cp437 cp850 cp1250 cp1251 cp1252 koi8-r mac-roman idna punycode unicode-escape"
+    " raw-unicode-escape hex base64 rot13 zlib quopri"
+)
+"""Encodings that step code may name."""
 
 
 @dataclass(slots=True)
@@ -129,8 +136,15 @@ def tend(zygote: Zygote) -> None:
             zygote.obey()
 
 
+def load_encodings() -> None:
+    """Python imports an encoding when it is first named, which a locked process cannot do."""
+    for name in ENCODINGS.split():
+        codecs.lookup(name)
+
+
 def _prepare(control: socket.socket, birth: Birth) -> Zygote:
     os.environ.clear()
+    load_encodings()
     lockdown.prefer_as_memory_victim()
     inheritance = child.Inheritance(os.getpid(), _private_data_bytes(), child.empty_corpus())
     layers = lockdown.lock_zygote(birth.namespaces, birth.leave_out)
