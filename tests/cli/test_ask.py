@@ -99,7 +99,8 @@ def test_every_event_is_a_line_of_json_and_the_answer_the_last(
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert {event["execution_id"] for event in events} == {answer["execution_id"]}
     assert [event["type"] for event in events if event["type"] != "SubcallResolved"] == [
-        "Started", "RootReplied", "StepRan", "RootReplied", "StepRan", "StepRan", "RootReplied", "StepRan", "Finished",
+        "Started", "RootReplied", "StepRan", "RootReplied", "StepRan", "StepRan", "RootReplied", "StepRan",
+        "Finished",
     ]  # fmt: skip
     assert answer["type"] == "Answer"
     assert answer["answer"] == "Ninety days. [1]"
@@ -139,8 +140,8 @@ def test_an_execution_that_fails_still_gives_its_json(run_main: Main, notes: Pat
 
 
 def test_contexts_gives_the_passages(run_main: Main, notes: Path, serve: Serve) -> None:
-    code = "```repl\ncontext[0].slice(20, 80, tag='context')\ncontext[1].slice(0, 18, tag='context:b')\nFINAL('x')\n```"
-    server = serve({"default": code})
+    first, second = "context[0].slice(20, 80, tag='context')", "context[1].slice(0, 18, tag='context:b')"
+    server = serve({"default": f"```repl\n{first}\n{second}\nFINAL('x')\n```"})
     done = run_main("ask", "--contexts", QUESTION, str(notes), env=server.env)
     assert done.code == 0
     assert "[1] lease.txt, characters 20 to 80\nEither party" in done.out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rlm_rs.cli.options import program_name
 from rlm_rs.cli.streams import one_line, say, say_json, tell
 from rlm_rs.core.answers import Answer, CheckedCitation
 from rlm_rs.core.citing import ContextItem
@@ -76,7 +77,7 @@ def _citations(answer: Answer, form: Form) -> Iterator[str]:
         yield citation_line(number, citation)
     left = len(answer.citations) - shown
     if left > 0:
-        yield f"… and {left:,} more: rlm show {answer.execution_id}"
+        yield f"… and {left:,} more: {program_name()} show {answer.execution_id}"
 
 
 def _context(item: ContextItem, form: Form) -> str:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def _budget_options(command: Any) -> Any:
-    for name, field, kind, text in (
-        ("--max-depth", "max_depth", int, "How deep child executions may nest."),
-        ("--max-subcalls", "max_llm_subcalls", int, "Sub-model calls."),
-        ("--max-tokens", "max_total_tokens", int, "Tokens, input and output together."),
-        ("--max-cost", "max_cost_usd", float, "US dollars."),
-        ("--timeout", "max_total_seconds", float, "Seconds of work."),
-        ("--max-turns", "max_turns", int, "Turns of the root model."),
+    for name, field, kind, metavar, text in (
+        ("--max-depth", "max_depth", int, "N", "Levels of child executions, at most."),
+        ("--max-subcalls", "max_llm_subcalls", int, "N", "Calls of the sub model, at most."),
+        ("--max-tokens", "max_total_tokens", int, "N", "Tokens in and out, at most."),
+        ("--max-cost", "max_cost_usd", float, "USD", "Cost, at most."),
+        ("--timeout", "max_total_seconds", float, "SECONDS", "Time of work, at most."),
+        ("--max-turns", "max_turns", int, "N", "Turns of the root model, at most."),
     ):
-        command = click.option(name, field, type=kind, help=text)(command)
+        command = click.option(name, field, type=kind, metavar=metavar, help=text)(command)
     return command
 
 
@@ -34,7 +34,7 @@ def _budget_options(command: Any) -> Any:
 @click.option("--sub-model", metavar="NAME", help="The model that sub-calls go to.")
 @_budget_options
 @click.option(
-    "--budget", "named", metavar="NAME=VALUE", multiple=True, help="Any other budget; may be repeated."
+    "--budget", "named", metavar="NAME=VALUE", multiple=True, help="Any budget by its name; may be repeated."
 )
 @click.option(
     "--context-shape",

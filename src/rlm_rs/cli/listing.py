@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import program_name, shared, shared_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def command(ctx: click.Context, limit: int, as_json: bool) -> int:
     elif rows:
         say("\n".join(_table(rows)))
     else:
-        tell("Nothing was asked yet. Try: rlm ask QUESTION PATH...")
+        tell(f"Nothing was asked yet. Try: {program_name()} ask QUESTION PATH...")
     return 0
 
 

@@ -32,7 +32,9 @@ def program_name() -> str:
     """How this program was called: $RLM_COMMAND, set by wrappers, else from the process arguments."""
     if called := os.environ.get("RLM_COMMAND"):
         return called
-    return "python -m rlm_rs" if Path(sys.argv[0]).name == "__main__.py" else "rlm"
+    called_as = Path(sys.argv[0])
+    as_module = called_as.name == "__main__.py" and called_as.parent.name in ("rlm_rs", "cli")
+    return "python -m rlm_rs" if as_module else "rlm"
 
 
 def shared(ctx: click.Context) -> Shared:
@@ -59,7 +61,7 @@ def shared_options(command: F) -> F:
             is_flag=True,
             expose_value=False,
             callback=_keep_verbose,
-            help="Tell more; where something fails unexpectedly, where it came from.",
+            help="Tell more: the code and output of steps, the place of an error.",
         ),
         click.option(
             "--data-dir",

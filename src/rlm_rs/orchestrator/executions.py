@@ -18,6 +18,7 @@ from rlm_rs.core.model import Message, Usage
 from rlm_rs.core.pricing import Price, context_window, cost
 from rlm_rs.core.prompts.render import root_prompt
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
+from rlm_rs.core.wellformed import well_formed
 from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.outcome import record_of
@@ -76,8 +77,12 @@ def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
 
 async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None = None) -> Run:
     """Record a new execution; nothing is asked of a model yet."""
-    run = await ports.log.start(execution_of(ask, corpus, execution_id))
-    await ports.catalog.put_execution(record_of(run))
+    execution = execution_of(ask, corpus, execution_id)
+    # the row comes first: a journal without one could be resumed, but nobody would find it
+    await ports.catalog.put_execution(record_of(Run(execution)))
+    run = await ports.log.start(execution)
+    if run.seq > 1:
+        await ports.catalog.put_execution(record_of(run))
     return run
 
 
@@ -87,7 +92,7 @@ def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> E
         execution_id=execution_id or new_execution_id(),
         tenant_id=corpus.tenant_id,
         session_id=corpus.session_id,
-        question=ask.question,
+        question=well_formed(ask.question),
         models=ask.models,
         budgets=ask.budgets,
         output_mode=ask.output_mode,
@@ -113,14 +118,16 @@ def plan(ask: Ask, corpus: Corpus, ports: Ports) -> Plan:
 async def recent(tenant_id: str, limit: int, ports: Ports) -> list[ExecutionRecord]:
     """The newest executions, newest first; one that seems to be running is shown as its journal has it."""
     rows, _ = await ports.catalog.list_executions(tenant_id, limit)
-    return [await _current(row, ports) for row in rows]
+    found = [await _current(row, ports) for row in rows]
+    return [row for row in found if row]
 
 
-async def _current(row: ExecutionRecord, ports: Ports) -> ExecutionRecord:
+async def _current(row: ExecutionRecord, ports: Ports) -> ExecutionRecord | None:
+    """The row as the journal has it; None if it was stopped before its journal began."""
     if row.status != ExecutionStatus.RUNNING:
         return row
     run = await ports.log.replay(row.tenant_id, row.execution_id)
-    return record_of(run) if run else row
+    return record_of(run) if run else None
 
 
 async def find(tenant_id: str, start: str, ports: Ports) -> str:
