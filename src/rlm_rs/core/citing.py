@@ -19,6 +19,9 @@ Support = Literal["quoted", "evidence", "read"]
 
 QUOTE_WORDS = 6
 PROBE_CHARS = 100
+STARTS_TRIED = 16
+"""Places of the answer that a run is compared with: an answer that repeats itself has many."""
+
 _RANK: dict[Support, int] = {"quoted": 0, "evidence": 1, "read": 2}
 # scripts written without spaces count by character
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
@@ -71,50 +74,60 @@ class Passage:
     reads: tuple[Range, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    folded: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]
-
-
-def _words(text: str) -> _Words:
-    found = list(_WORD.finditer(text))
-    return _Words(tuple(m.group().casefold() for m in found), tuple(m.span() for m in found))
-
-
 class Quotes:
     """The words of an answer, ready to be looked for in passages."""
 
     def __init__(self, answer: str) -> None:
-        self._answer = _words(answer).folded
+        self._answer = tuple(match.group().casefold() for match in _WORD.finditer(answer))
+        self._vocabulary = frozenset(self._answer)
         self._starts: dict[tuple[str, ...], list[int]] = {}
         for i in range(len(self._answer) - QUOTE_WORDS + 1):
             self._starts.setdefault(self._answer[i : i + QUOTE_WORDS], []).append(i)
 
     def holds(self, text: str) -> bool:
         """Whether the answer contains all of these words in a row."""
-        wanted = _words(text).folded
-        if not wanted or len(wanted) > len(self._answer):
-            return False
+        wanted: list[str] = []
+        for match in _WORD.finditer(text):
+            word = match.group().casefold()
+            if word not in self._vocabulary or len(wanted) == len(self._answer):
+                return False
+            wanted.append(word)
+        return bool(wanted) and self._holds_words(tuple(wanted))
+
+    def _holds_words(self, wanted: tuple[str, ...]) -> bool:
+        starts: Iterable[int] = range(len(self._answer) - len(wanted) + 1)
         if len(wanted) >= QUOTE_WORDS:
-            starts: Iterable[int] = self._starts.get(wanted[:QUOTE_WORDS], ())
-        else:
-            starts = range(len(self._answer) - len(wanted) + 1)
+            starts = self._starts.get(wanted[:QUOTE_WORDS], ())
         return any(self._answer[i : i + len(wanted)] == wanted for i in starts)
 
     def runs(self, text: str) -> Iterator[tuple[int, int]]:
         """Character ranges of `text` that the answer repeats word for word, at least QUOTE_WORDS long."""
-        words = _words(text)
+        if not self._starts:
+            return
+        # only stretches of words that the answer has somewhere are worth a closer look
+        stretch: list[re.Match[str]] = []
+        for match in _WORD.finditer(text):
+            if match.group().casefold() in self._vocabulary:
+                stretch.append(match)
+            elif stretch:
+                yield from self._runs_in(stretch)
+                stretch = []
+        yield from self._runs_in(stretch)
+
+    def _runs_in(self, stretch: Sequence[re.Match[str]]) -> Iterator[tuple[int, int]]:
+        if len(stretch) < QUOTE_WORDS:
+            return
+        folded = tuple(match.group().casefold() for match in stretch)
         i = 0
-        while i <= len(words.folded) - QUOTE_WORDS:
-            length = self._run_length(words.folded, i)
+        while i <= len(folded) - QUOTE_WORDS:
+            length = self._run_length(folded, i)
             if length:
-                yield words.spans[i][0], words.spans[i + length - 1][1]
+                yield stretch[i].start(), stretch[i + length - 1].end()
             i += length or 1
 
     def _run_length(self, folded: tuple[str, ...], i: int) -> int:
         starts = self._starts.get(folded[i : i + QUOTE_WORDS], ())
-        return max((self._extended(folded, i, j) for j in starts), default=0)
+        return max((self._extended(folded, i, j) for j in starts[:STARTS_TRIED]), default=0)
 
     def _extended(self, folded: tuple[str, ...], i: int, j: int) -> int:
         length = QUOTE_WORDS
