@@ -3,8 +3,8 @@
 usage: make_docs.py [--check]
 
 A page holds `<!-- generated: NAME -->` and `<!-- end of NAME -->`; what stands between is replaced. A block
-labelled `text output` gets what the `sh` block above it prints. With --check nothing is written, and the exit
-code is 1 if a page would change.
+labelled `text output` gets what the `sh` block above it prints. With --check nothing is written, commands are
+not run, and the exit code is 1 if a page would change; a test compares what commands print.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ BUDGET_MEANINGS = {
 def main() -> int:
     """Write the pages, or check them, and return the exit code."""
     check = "--check" in sys.argv[1:]
-    renewed = {path: renew(path) for path in pages()}
+    renewed = {path: renew(path, run_commands=not check) for path in pages()}
     stale = [path for path, text in renewed.items() if path.read_text(encoding="utf-8") != text]
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'out of date; run `make docs`' if check else 'written'}")
@@ -78,10 +78,12 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def renew(path: Path) -> str:
+def renew(path: Path, *, run_commands: bool) -> str:
     """A page with its generated parts as they would be now."""
     text = path.read_text(encoding="utf-8")
     text = BLOCK.sub(lambda m: f"{m[1]}\n{BLOCKS[m[2]]()}\n{m[3]}", text)
+    if not run_commands:
+        return text
     return COMMAND_AND_OUTPUT.sub(lambda m: f"{m[1]}{printed(m[2])}\n{m[3]}", text)
 
 
@@ -93,7 +95,7 @@ def printed(command: str) -> str:
     with tempfile.TemporaryDirectory() as home:
         environment = {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         done = subprocess.run(
-            command_line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+            command_line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         )
     return done.stdout.rstrip()
 
