@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rlm_rs.providers.fake_kinds import holds
+from rlm_rs.providers.fake_kinds import found, holds, is_numeric
 from rlm_rs.providers.fake_question import Idea, Question
 from rlm_rs.providers.fake_sentences import Sentence, sentences
 
@@ -25,6 +25,11 @@ ANCHOR_BEFORE = 0.75
 SPREAD = 0.8
 LOOK_BACK = 2
 HEADING_REACH = 5
+NEAR = 60
+NAMED = 0.7
+TERSE = 0.1
+FAR_FACT = 0.5
+ANCHOR_ABOVE = 0.5
 MOST_QUOTES = 3
 _LEAD_CHARS = 40
 
@@ -123,6 +128,8 @@ class _Coverage:
         if len(clauses) > 1:
             each = [self._share(position, self._strengths(clause), clause) for clause in clauses]
             score = max(*each, SPREAD * score)
+        if sentence.heading and re.search(r"[:=|]", sentence.text):
+            score += TERSE
         kinds = {kind for kind in self._question.kinds if holds(kind, sentence.text)}
         brings = {name for name, value in own.items() if value >= ABOVE} | kinds
         return score * _brevity(sentence.text), frozenset(brings)
@@ -143,8 +150,19 @@ class _Coverage:
         )
         if question.kinds:
             total += question.kind_weight
-            covered += question.kind_weight * any(holds(kind, text) for kind in question.kinds)
+            covered += question.kind_weight * self._fact(text)
         return covered / total
+
+    def _fact(self, text: str) -> float:
+        """1 for a fact of a kind that is wanted, close to an idea of the question; less for one far off."""
+        if re.match(r"[^:=]{1,60}[:=]\s*\S*\d", text) and any(map(is_numeric, self._question.kinds)):
+            return 1.0
+        facts = [place for kind in self._question.kinds for place in found(kind, text)]
+        said = [
+            m.span() for idea in self._question.ideas if not idea.generic for m in idea.said.finditer(text)
+        ]
+        near = any(a - NEAR < end and start < b + NEAR for start, end in facts for a, b in said)
+        return 1.0 if facts and (near or not said) else FAR_FACT if facts else 0.0
 
     def _speaks(self, own: dict[str, float]) -> bool:
         """A sentence must say something of its own that is not generic and not just the document's name."""
@@ -155,13 +173,16 @@ class _Coverage:
 
     def _borrowed(self, idea: Idea, position: int) -> float:
         if idea.name in self._named:
-            return 1.0
+            return 1.0 if idea.anchor else NAMED
         heading = self._headings[position]
         above = ABOVE if heading is not None and self._own[heading][idea.name] >= ABOVE else 0.0
         before = max(
             (own[idea.name] for own in self._own[max(0, position - LOOK_BACK) : position]), default=0.0
         )
-        return max(above, before * (ANCHOR_BEFORE if idea.anchor else BEFORE if not idea.hinted else 0.0))
+        if idea.anchor:
+            earlier = any(own[idea.name] >= ABOVE for own in self._own[:position])
+            return max(above, before * ANCHOR_BEFORE, ANCHOR_ABOVE * earlier)
+        return max(above, before * (0.0 if idea.hinted else BEFORE))
 
 
 def _in_name(idea: Idea, name: str) -> bool:
@@ -188,6 +209,7 @@ def _brevity(text: str) -> float:
 
 def strength(idea: Idea, text: str) -> float:
     """How plainly a text expresses an idea, from 0 to 1. Several hints together come close to plain words."""
+    text = text.replace("_", " ")
     if idea.unless:
         text = idea.unless.sub(" ", text)
     if idea.said.search(text):

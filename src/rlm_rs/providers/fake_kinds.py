@@ -25,12 +25,12 @@ _KINDS: dict[str, tuple[str, str]] = {
     "money": (
         r"how much (?:money|does|did|do|is|was|were|will|must|has)|price|cost|\bfees?\b|budget|"
         r"salary|salaries|amount|how expensive|in dollars|in euros",
-        rf"[$€£¥]\s?\d|\b(?:USD|EUR|GBP|CHF|JPY|RMB)\s?\d|\b{_NUMBER}[\s)]*(?:million |billion )?"
+        rf"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|JPY|RMB))\s?\d[\d.,]*(?:\s(?:thousand|million|billion))?|\b{_NUMBER}[\s)]*(?:million |billion )?"
         r"(?:dollars|euros|pounds|cents|USD|EUR|GBP|CHF|RMB|yuan|francs)\b",
     ),
     "percent": (
         r"percent|percentage|\bshare of\b|what rate|which rate|interest rate",
-        r"\d\s?%|\bper\s?cent\b",
+        r"\d[\d.,]*\s?(?:%|per\s?cent\b)",
     ),
     "count": (
         r"how many|number of|how large|how big|how often|how far|how fast|how high|how tall",
@@ -44,7 +44,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "place": (
         r"^where\b|\bwhere (?:is|was|are|were|did|does|do|will)\b|"
         r"(?:which|what) (?:city|country|state|town|location|place|county)",
-        r"\b(?i:in|at|near|from|to|of)\s+(?i:the\s+)?[A-Z][\w'’-]+",
+        r"\b(?i:in|at|near|from|to|of)\s+(?i:the\s+)?[A-Z][\w'’-]+|"
+        r"\b(?:under|behind|beneath|inside|above|below|beside|near|in|on|at)\s+(?:the|an?|his|her|their|its)\s+\w+",
     ),
 }
 
@@ -52,6 +53,16 @@ _KINDS: dict[str, tuple[str, str]] = {
 def kinds_asked(question: str) -> tuple[str, ...]:
     """The kinds of fact a question wants."""
     return tuple(name for name, (asked, _) in _KINDS.items() if re.search(asked, question, re.IGNORECASE))
+
+
+def is_numeric(kind: str) -> bool:
+    """Whether a bare number may be a fact of that kind, as in a table or a setting."""
+    return kind in ("duration", "money", "percent", "count")
+
+
+def found(kind: str, text: str) -> list[tuple[int, int]]:
+    """Where a text holds facts of that kind."""
+    return [match.span() for match in re.finditer(_KINDS[kind][1], text)]
 
 
 def holds(kind: str, text: str) -> bool:

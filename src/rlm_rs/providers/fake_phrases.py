@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from rlm_rs.providers.fake_words import IRREGULAR
+
 ANYTHING = "..."
 _GAP = r"(?:\W+\w+){0,8}?\W+"
 _SPACE = r"[\s-]+"
 _NUMBER = r"\d[\d.,]*"
+_EDGE = r"(?:\b|_)"
+"""Words also end at the underscores of names in code."""
 
 _ENDINGS = (
     "s|es|d|ed|ing|ings|er|ers|or|ors|ly|al|ment|ments|ion|ions|ation|ations|able|ible|ance|ence|ity|ies|y|e"
@@ -45,7 +49,7 @@ def places_of(match: re.Match[str]) -> frozenset[int]:
 
 def scannable(phrase: str) -> str:
     """The same for native search over everything: no lookahead, which not every engine has."""
-    return r"\b" + _SPACE.join(map(_word, phrase.split())) + r"\b"
+    return _EDGE + _SPACE.join(map(_word, phrase.split())) + _EDGE
 
 
 def either(phrases: Iterable[str]) -> re.Pattern[str]:
@@ -63,11 +67,18 @@ def _word(word: str) -> str:
 
 def forms(word: str) -> str:
     """The pattern of a word in its usual English forms: `forms("planned")` matches plan, plans, planning."""
+    known = IRREGULAR.get(word.lower())
+    if known:
+        return _EDGE + "(?:" + "|".join(dict.fromkeys(map(_regular, known))) + ")" + _EDGE
+    return _EDGE + _regular(word) + _EDGE
+
+
+def _regular(word: str) -> str:
     if len(word) < 4 or not word.isascii() or not word.isalpha():
-        return r"\b" + re.escape(word) + r"(?:['’]?s)?\b"
+        return re.escape(word) + r"(?:['’]?s)?"
     stem = stem_of(word.lower())
     doubled = re.escape(stem[-1]) + "?" if stem[-1] not in _VOWELS else ""
-    return rf"\b{re.escape(stem)}{doubled}(?:{_ENDINGS})?\b"
+    return rf"{re.escape(stem)}{doubled}(?:{_ENDINGS})?"
 
 
 def stem_of(word: str) -> str:

@@ -25,6 +25,7 @@ from rlm_rs.providers.fake_steps import (
     final_step,
     finish_step,
     judge_step,
+    last_step,
     opening_step,
     rounds,
     search_step,
@@ -76,6 +77,8 @@ def _after_search(task: Task, last: Taken) -> str:
         return _said("Searching does not work here.", final_step(_or_done(task, best_answer(task))))
     if not last.count("PASSAGES"):
         return _said("Nothing in the documents speaks of this.", _nothing(task))
+    if task.turns_left <= 1:
+        return _said("This is the last turn.", last_step(task, _or_done(task, not_found(task))))
     if task.calls_left <= 0:
         return _said("There are no sub-calls left.", alone_step(task))
     return _said("I read the best passages and have them judged.", judge_step(task))

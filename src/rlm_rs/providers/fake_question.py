@@ -33,6 +33,7 @@ GENERIC_WEIGHT = 0.5
 DECISIVE_WEIGHT = 1.5
 KIND_WEIGHT = 0.6
 SECONDARY = 0.6
+LEADING = 1.5
 
 _TOKEN = re.compile(r"[^\W_]+(?:[._/'’&-][^\W_]+)*|\w+", re.UNICODE)
 _QUOTED = re.compile(r"[\"“”`]([^\"“”`\n]{2,80})[\"“”`]")
@@ -51,6 +52,14 @@ _OVERVIEW = re.compile(
     r"\bkey (?:points?|takeaways?)\b|"
     r"what (?:is|are|does) (?:\S+ ){0,5}?about\b|what do(?:es)? (?:\S+ ){1,4}?(?:say|contain|cover)\W*$",
     re.IGNORECASE,
+)
+_WHO_DOES = re.compile(
+    r"(?:who|whom|what|which \w+|how many \w+|name)\s+(?:(?:has|have|had|was|were|is|are|will|can|may|must)\s+)*"
+    r"(?!(?:is|was|are|were|does|did|do|has|have|had|will|can|may|must|the|an?|of)\b)(?=[a-z])",
+    re.IGNORECASE,
+)
+_WHEN_DONE = re.compile(
+    r"(?:when|where|why|how)\s+(?:has|have|had|was|were|is|are|does|did|do)\b", re.IGNORECASE
 )
 _BESIDES = re.compile(
     r",?\s+and\s+(?=(?:(?:on|in|at|by|for|with|to|under|from|if so)\s+)?"
@@ -174,11 +183,24 @@ def _ideas(text: str, main: int) -> Iterator[Idea]:
     found = [(match.start(), _quotation(match)) for match in quoted]
     found += [(min(claim.places), _from_claim(claim)) for claim in claims]
     found += _from_words(text, taken)
+    done = _what_is_done(text, [(at, idea) for at, idea in found if at < main])
     seen = set()
     for at, idea in sorted(found, key=lambda pair: pair[0]):
         if idea.said.pattern not in seen:
             seen.add(idea.said.pattern)
-            yield replace(idea, weight=idea.weight * SECONDARY) if at >= main else idea
+            leading = at == done and not idea.anchor
+            factor = SECONDARY if at >= main else LEADING if leading else 1.0
+            yield replace(idea, weight=idea.weight * factor)
+
+
+def _what_is_done(text: str, found: Sequence[tuple[int, Idea]]) -> int:
+    """Where the verb stands in "Who bought the house?" or "When was it bought?", -1 if there is none."""
+    match = _WHO_DOES.match(text)
+    if match:
+        return match.end()
+    if not _WHEN_DONE.match(text):
+        return -1
+    return max((at for at, idea in found if not (idea.anchor or idea.generic)), default=-1)
 
 
 def _claims(text: str, taken: set[int]) -> list[_Claim]:
@@ -285,20 +307,21 @@ def _follows_like_prose(text: str, match: re.Match[str]) -> bool:
 
 
 def _name(run: Sequence[re.Match[str]]) -> Idea:
+    """A name, which its parts hint at: "Keller" at Maria Keller, "putheader" at HTTPConnection.putheader."""
     words = [match.group() for match in run]
     whole = _SPACES.join(map(re.escape, words))
-    last = words[-1]
-    hints = (re.compile(rf"\b{re.escape(last)}\b"),) if len(words) > 1 and len(last) > 3 else ()
-    scan = [rf"\b{whole}\b", *(rf"\b{re.escape(last)}\b" for _ in hints)]
+    parts = [part for part in re.split(r"[\s._/-]+", " ".join(words)) if len(part) > 3]
+    hints = [rf"(?:\b|_){re.escape(part)}(?:\b|_)" for part in parts if part != words[0] or len(words) > 1]
+    marked = len(words) > 1 or any(char.isdigit() for char in words[-1])
     return Idea(
         " ".join(words),
-        NAME_WEIGHT if len(words) > 1 or any(c.isdigit() for c in last) else NAME_WEIGHT - 0.2,
+        NAME_WEIGHT if marked else NAME_WEIGHT - 0.2,
         re.compile(rf"\b{whole}(?:['’]s)?(?!\w)", re.IGNORECASE),
-        hinted=hints,
+        hinted=tuple(re.compile(hint, re.IGNORECASE) for hint in hints),
         anchor=True,
         nameable=True,
-        scan=tuple(scan),
-        literal=max(words, key=len),
+        scan=(rf"\b{whole}\b", *hints),
+        literal=max(parts or words, key=len),
     )
 
 

@@ -14,12 +14,14 @@ LONG = 700
 _LINKS = r"(?:a|an|and|as|at|by|for|from|in|of|on|or|that|the|to|under|with|which|whose)"
 _HANGING = re.compile(rf"\b{_LINKS}$", re.IGNORECASE)
 _JOINING = re.compile(r"(?:and|of|or|with|to|by|in accordance)\b", re.IGNORECASE)
+_CAPITALS_CHARS = 45
 _STOP = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
 _BREAK = re.compile(r"\n")
 _MARK = r"(?:\d+(?:\.\d+)+\.?|\d{1,3}[.)]|\([A-Za-z0-9]{1,4}\)|[A-Za-z][.)]|[IVXLC]+\.|[-*•·–]|#{1,6})"
 _ITEM = re.compile(rf"[ \t]*{_MARK}[ \t]+\S|[ \t]*(?:section|article|clause)\s+\d", re.IGNORECASE)
 _LEADING_MARK = re.compile(rf"(?:(?:section|article)\s+\d[\d.]*\s+|{_MARK}(?:\s+|(?=[A-Z])))+", re.IGNORECASE)
 _CUT = re.compile(r";\s+(?:and\s+|or\s+)?|\s(?=\((?:[a-z]|[ivx]{1,4}|\d{1,2})\)\s)")
+_KEYED = re.compile(r"[-\w.\"']+(?: [-\w.\"']+){0,2}\s*[:=](?:\s|$)")
 _SYMBOLS = re.compile(r"[=(){}\[\]<>|;\t\\#/*_]|\S,\S|::|->|\w\.\w+\(")
 
 
@@ -74,15 +76,22 @@ def _ends_block(before: str, after: str, width: int) -> bool:
     shown, following = before.strip(), after.strip()
     if not shown or not following:
         return True
-    if _symbolic(shown) and _symbolic(following):
+    if "|" in (shown[0], following[0]) or (_is_data(shown) and _is_data(following)):
         return True
     if _ITEM.match(after) and not _goes_on(shown, following):
         return True
     if following[0].islower() or shown[-1] in ",-–—&(":
         return False
-    if shown[-1] not in ".!?:;" and (_HANGING.search(shown) or _JOINING.match(following)):
+    if shown[-1] not in ".!?:;" and _carries_on(shown, following):
         return False
     return len(before.rstrip()) < width * 0.7
+
+
+def _carries_on(shown: str, following: str) -> bool:
+    """Whether two lines are plainly one sentence: joined by a small word, or both long and in capitals."""
+    if _HANGING.search(shown) or _JOINING.match(following):
+        return True
+    return len(shown) > _CAPITALS_CHARS and shown.isupper() and following.isupper()
 
 
 def _goes_on(shown: str, following: str) -> bool:
@@ -94,8 +103,9 @@ def _goes_on(shown: str, following: str) -> bool:
     )
 
 
-def _symbolic(line: str) -> bool:
-    return len(_SYMBOLS.findall(line)) >= max(2, len(line) // 25)
+def _is_data(line: str) -> bool:
+    """Whether a line looks like code, a table row or a setting rather than prose."""
+    return bool(_KEYED.match(line)) or len(_SYMBOLS.findall(line)) >= max(2, len(line) // 25)
 
 
 def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

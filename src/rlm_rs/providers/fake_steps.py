@@ -51,7 +51,7 @@ def search_step(task: Task, *, plainly: bool = False) -> str:
 
 def opening_step(task: Task) -> str:
     """Take the beginnings of the documents for the passages."""
-    return _step(OPENINGS, task, {}, "openings")
+    return _step(OPENINGS, task, {"IDEAS": searched(task)}, "openings")
 
 
 def judge_step(task: Task, *, further: bool = False) -> str:
@@ -73,15 +73,21 @@ def finish_step(task: Task) -> str:
 def everything_step(task: Task, nothing: str) -> str:
     """Search, judge and answer in one step; `nothing` is the answer if there is none."""
     look = (_places(task), "search") if searched(task) and not task.question.overview else ("openings",)
-    constants = {
-        "IDEAS": searched(task),
-        "LARGE": _is_large(task),
-        **_asking(task, 0),
-        **_finishing(task),
-        "NOTHING": nothing,
-    }
-    judge = "judge" if task.calls_left > 0 else "alone"
-    return _step(SEARCH, task, constants, *look, judge, "or_nothing", *_finish(task)[1])
+    constants = {"LARGE": _is_large(task), **_to_the_end(task, nothing)}
+    return _step(SEARCH, task, constants, *look, *_judge_and_finish(task))
+
+
+def last_step(task: Task, nothing: str) -> str:
+    """Judge the passages found and answer in one step; `nothing` is the answer if there is none."""
+    return _step(JUDGE, task, _to_the_end(task, nothing), *_judge_and_finish(task))
+
+
+def _to_the_end(task: Task, nothing: str) -> dict[str, object]:
+    return {"IDEAS": searched(task), **_asking(task, 0), **_finishing(task), "NOTHING": nothing}
+
+
+def _judge_and_finish(task: Task) -> tuple[str, ...]:
+    return ("judge" if task.calls_left > 0 else "alone", "or_nothing", *_finish(task)[1])
 
 
 def final_step(answer: str) -> str:
