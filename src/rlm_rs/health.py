@@ -44,7 +44,8 @@ async def check_health(data_dir: str | None = None, *, online: bool = False) -> 
         yield Health("settings", True, _settings_place())
         wiring = wire(settings)
     except RlmError as error:
-        yield Health("settings", False, error.message, "Correct that setting, or unset it.")
+        name = str(error.details.get("variable", "settings"))
+        yield Health(name, False, error.message, "Correct that setting, or unset it.")
         return
     try:
         async for check in _wired(wiring, online):

@@ -188,7 +188,9 @@ def _blobs(data_dir: Path) -> DirectoryBlobs:
         return DirectoryBlobs(data_dir / "blobs")
     except OSError as error:
         raise SettingInvalid(
-            variable="RLM_DATA_DIR", value=str(data_dir), reason=f"cannot be written: {error.strerror}"
+            variable="RLM_DATA_DIR",
+            value=str(data_dir),
+            reason=f"it cannot be written ({error.strerror}). Name another folder.",
         ) from error
 
 

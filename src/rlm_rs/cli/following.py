@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from rlm_rs.cli.narrator import Narrator
 from rlm_rs.cli.options import Shared
 from rlm_rs.cli.running import Interrupted
 from rlm_rs.cli.screen import Screen
-from rlm_rs.cli.streams import one_line, say_json, tell
+from rlm_rs.cli.streams import is_terminal, one_line, say_json, tell
 from rlm_rs.core.answers import Answer, ExecutionFailed
 from rlm_rs.core.execution import Event
 from rlm_rs.library import RLM
@@ -49,6 +50,8 @@ class Following:
 
     def conclude(self, answer: Answer) -> int:
         """Give the answer; the exit code."""
+        if is_terminal(sys.stdout) and is_terminal(sys.stderr) and not self.form.quiet:
+            tell("")
         say_answer(answer, self.form)
         if answer.text is None and not answer.contexts and answer.error:
             tell(f"rlm: {one_line(answer.error.message)}")
