@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from rlm_rs import RLM
+from rlm_rs.testing.models import ScriptedModel
+
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w*)[ \t]*([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -104,6 +107,22 @@ def test_output_is_shown_as_it_is(
 ) -> None:
     printed = run(["bash", "-euo", "pipefail", "-c", command.text], folder, bare_environment)
     assert printed.strip() == shown.text.strip()
+
+
+def test_steps_of_the_language_page_run(folder: Path, tmp_path: Path) -> None:
+    steps = to_run("repl")
+    replies = [f"```repl\n{step.text}```" for step in steps]
+    model = ScriptedModel(root=replies, sub="three years")
+    with RLM(provider=model, data_dir=tmp_path / "data") as rlm:
+        answer = rlm.ask("What is the term of the brokerage agreement?", folder / "examples/corpus")
+    told = "\n".join(message.content for message in model.requests[-1].messages)
+    assert answer.text == "three years [1]"
+    assert [citation.note for citation in answer.citations] == ["the term"]
+    assert (
+        len([request for request in model.requests if request.model == model.root_model]) == len(steps) == 4
+    )
+    assert "Traceback" not in told
+    assert "0 answered" not in told
 
 
 def test_the_readme_shows_the_output_of_its_first_command() -> None:
