@@ -1,4 +1,4 @@
-"""A whole execution in memory: stored documents, a scripted model, and the real step program in this process."""
+"""A whole execution in memory: stored documents, a scripted model, the real step program in this process."""
 
 from __future__ import annotations
 

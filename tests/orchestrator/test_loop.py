@@ -151,6 +151,7 @@ async def test_a_root_that_never_writes_code_ends(staged: MakeStage) -> None:
         ('FINAL("found")', "found"),
         ("FINAL_VAR(numbers)", "[1, 2]"),
         ("FINAL_VAR(in_state)", "from state"),
+        ("FINAL_VAR(passage)", CONTRACT[:40]),
         ("FINAL({(1, 2): 3})", "{(1, 2): 3}"),
         ("FINAL(0x" + "f" * 5000 + ")", "0x" + "f" * 5000),
         (r'FINAL("\ud800")', "\ufffd"),
@@ -159,8 +160,9 @@ async def test_a_root_that_never_writes_code_ends(staged: MakeStage) -> None:
 async def test_a_text_level_final_ends_a_reply_without_code(
     staged: MakeStage, reply: str, expected: str
 ) -> None:
-    prepared = step("found = 'from a variable'\nnumbers = [1, 2]\nstate['in_state'] = 'from state'")
-    stage = await staged([prepared, reply])
+    kept = "found = 'from a variable'\nnumbers = [1, 2]\nstate['in_state'] = 'from state'\n"
+    prepared = step(f"{kept}passage = context[0][:40]")
+    stage = await staged([prepared, reply], texts=[CONTRACT])
     assert outcome(await stage.ask()).answer == expected
 
 

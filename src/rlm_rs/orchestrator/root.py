@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from rlm_rs.core.budget import RESERVE_SHARE, Exhausted, exhausted, working_seconds
@@ -88,19 +87,31 @@ async def _complete(run: Run, prompt: RootPrompt, ports: Ports, max_tokens: int 
 
 def _replied(run: Run, prompt: RootPrompt, completion: Completion) -> RootReplied:
     reply = read_reply(completion.reply.text, completion.reply.tool_calls)
-    final = _text_final(run, reply)
-    problem = None if reply.code or final else _problem(reply)
-    return RootReplied(code=reply.code, final=final, problem=problem, **_facts(run, prompt, completion))
+    code, final = _meant(run, reply)
+    problem = None if code or final else _problem(reply)
+    return RootReplied(code=code, final=final, problem=problem, **_facts(run, prompt, completion))
 
 
 def _best_answer(run: Run, prompt: RootPrompt, completion: Completion, out: Exhausted) -> RootReplied:
     """Plain text is the answer itself; code still runs once, since some models know no other way."""
-    reply = read_reply(completion.reply.text, completion.reply.tool_calls)
-    final = _text_final(run, reply)
+    code, final = _meant(run, read_reply(completion.reply.text, completion.reply.tool_calls))
     said = without_thinking(completion.reply.text).strip()
-    if final is None and reply.code is None and said:
+    if final is None and code is None and said:
         final = Final(said)
-    return RootReplied(code=reply.code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
+    return RootReplied(code=code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
+
+
+def _meant(run: Run, reply: Reply) -> tuple[str | None, Final | None]:
+    """The code to run or the answer given. An answer that names what a step kept is for a step to look up."""
+    if reply.final is None:
+        return reply.code, None
+    call, argument = reply.final
+    name = literal(argument) if call == "FINAL_VAR" else argument
+    if name in run.variables:
+        return f"FINAL_VAR({name!r})", None
+    if name in run.state:
+        return f"FINAL(state[{name!r}])", None
+    return None, Final(literal(argument)) if call == "FINAL" else None
 
 
 def _silent(run: Run, out: Exhausted, problem: str) -> RootReplied:
@@ -121,24 +132,6 @@ def _facts(run: Run, prompt: RootPrompt, completion: Completion) -> dict[str, An
         "cache_hit": completion.cache_hit,
         "seconds": reply.seconds,
     }
-
-
-def _text_final(run: Run, reply: Reply) -> Final | None:
-    if reply.final is None:
-        return None
-    name, argument = reply.final
-    kept = _kept(run, literal(argument) if name == "FINAL_VAR" else argument)
-    if kept is not None:
-        return Final(kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False), kept)
-    return None if name == "FINAL_VAR" else Final(literal(argument))
-
-
-def _kept(run: Run, name: str) -> object:
-    """A kept variable of simple type, or a key of state, by name."""
-    entry = run.variables.get(name)
-    if isinstance(entry, dict) and "json" in entry:
-        return entry["json"]
-    return run.state.get(name)
 
 
 def _problem(reply: Reply) -> str:
