@@ -1,9 +1,10 @@
 """Python regular expressions over UTF-8 bytes where they lie: RE2 finds, `re` decides what RE2 cannot say.
 
-Three ways, chosen by pattern and text, all with the spans that `re.finditer` gives on the decoded text:
+Chosen by pattern and text, with the spans that `re.finditer` gives on the decoded text:
 
 - RE2 alone, in linear time: everything but the following.
 - RE2 proposes and `re` confirms on a small window: patterns with a Unicode `\\b` on text that is not ASCII.
+- RE2 on windows of 64 MB, on texts larger than that: there a match longer than a megabyte may be missed.
 - `re` on windows of a megabyte: lookaround, backreferences, possessive and conditional groups, repeats
   above 1,000, and a `$` that is not last. There a match longer than 64 KB may be cut, and lookbehind sees
   4 KB. This way can take exponential time; the clock of the step ends it.
@@ -21,14 +22,17 @@ from typing import Any
 
 import re2
 
+from rlm_rs.sandbox import windows
 from rlm_rs.sandbox.pattern import Translation, Untranslatable, translate
 from rlm_rs.sandbox.text import following, preceding
+from rlm_rs.sandbox.windows import boundary, release
 
 Span = tuple[int, int]
 
 WINDOW = 1 << 20
 OVERLAP = 1 << 16
 LOOK_BEHIND = 1 << 12
+REACH = 1 << 20
 _RE2_MEMORY = 64 << 20
 
 
@@ -91,8 +95,20 @@ class _Engine:
         return self._translation.may_be_empty
 
     def search(self, data: memoryview, position: int) -> Span | None:
-        match = self._program.search(data, position)
+        match = self._search(data, position)
         return match and (match.start(), self._end(match))
+
+    def _search(self, data: memoryview, position: int) -> Any:
+        """The next match, a window at a time where much lies ahead."""
+        while len(data) - position > windows.WINDOW + REACH:
+            stop = position + windows.WINDOW + REACH
+            match = self._program.search(data, position, stop)
+            if match is not None and (match.end() <= stop - REACH or match.start() == position):
+                return match if match.end() < stop else self._program.search(data, position)
+            begin = position + windows.WINDOW if match is None else match.start()
+            release(data, position, begin)
+            position = boundary(data, begin)
+        return self._program.search(data, position)
 
     def furthest(self, data: memoryview, position: int) -> int:
         """Where the longest match that begins at `position` ends."""
@@ -176,8 +192,8 @@ def _window(data: memoryview, begin: int, start: int, end: int) -> tuple[str, in
 def _windowed(real: re.Pattern[str], data: memoryview) -> Iterator[Span]:
     start = 0
     while start <= len(data):
-        stop = _boundary(data, min(len(data), start + WINDOW))
-        begin = _boundary(data, max(0, start - LOOK_BEHIND))
+        stop = boundary(data, min(len(data), start + WINDOW))
+        begin = boundary(data, max(0, start - LOOK_BEHIND))
         text, lead = str(data[begin:stop], "utf-8"), len(str(data[begin:start], "utf-8"))
         is_last = stop == len(data)
         at_char, at_byte, resume = lead, start, max(start + 1, stop - OVERLAP)
@@ -191,19 +207,12 @@ def _windowed(real: re.Pattern[str], data: memoryview) -> Iterator[Span]:
             resume = max(resume, at_byte if match.group() else following(data, at_byte))
         if is_last:
             return
-        start = _boundary(data, resume)
-
-
-def _boundary(data: memoryview, byte: int) -> int:
-    """The nearest character boundary at or before `byte`."""
-    while 0 < byte < len(data) and data[byte] & 0xC0 == 0x80:
-        byte -= 1
-    return byte
+        start = boundary(data, resume)
 
 
 def _groups_by_re(real: re.Pattern[str], data: memoryview, span: Span) -> tuple[Span, ...]:
-    begin = _boundary(data, max(0, span[0] - LOOK_BEHIND))
-    stop = _boundary(data, min(len(data), span[1] + LOOK_BEHIND))
+    begin = boundary(data, max(0, span[0] - LOOK_BEHIND))
+    stop = boundary(data, min(len(data), span[1] + LOOK_BEHIND))
     text, lead = str(data[begin:stop], "utf-8"), len(str(data[begin : span[0]], "utf-8"))
     match = real.match(text, lead)
     wanted = lead + len(str(data[span[0] : span[1]], "utf-8"))

@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import stringzilla
 
+from rlm_rs.sandbox import windows
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.regex import Regex, Span
-from rlm_rs.sandbox.text import Text
+from rlm_rs.sandbox.text import FOLDED_FACTOR, Text
+from rlm_rs.sandbox.windows import release
 
 
 class Found(NamedTuple):
@@ -51,10 +53,16 @@ def literal(
 
 def pattern(corpus: MappedCorpus, regex: Regex, *, per_document: int | None) -> Iterator[Found]:
     """Every match of `regex`, in document order, each document searched alone."""
+    looked_at = 0
     for number in range(len(corpus)):
         text = corpus.text(corpus.row(number))
         for start, end in islice(regex.spans(text.data, text.is_ascii), per_document):
             yield Found(number, start, end)
+        looked_at += len(text.data)
+        if looked_at > windows.WINDOW:
+            looked_at = 0
+            for segment in range(corpus.segment_count):
+                release(corpus.segment(segment))
 
 
 def within(text: Text, term: str, start: int, end: int, *, ignore_case: bool) -> Iterator[Span]:
@@ -76,13 +84,22 @@ def _jump(
     corpus: MappedCorpus, segment: Segment, needle: bytes, search: _Search, per_document: int | None
 ) -> Iterator[Found]:
     at = 0
-    while at < len(segment.data) and (ahead := search.first(segment.data[at:], needle)) >= 0:
-        position = segment.holding(at + ahead)
+    while (first := _first(segment.data, at, needle, search)) >= 0:
+        position = segment.holding(first)
         number = segment.documents[position]
         text = corpus.text(corpus.row(number))
         for start, end in islice(search.every(text, needle, 0, len(text.data)), per_document):
             yield Found(number, start, end)
         at = segment.starts[position] + segment.lengths[position]
+
+
+def _first(data: memoryview, at: int, needle: bytes, search: _Search) -> int:
+    """Where the first hit at or after `at` begins, or -1."""
+    for window in windows.windows(data, at, len(data), FOLDED_FACTOR * len(needle)):
+        ahead = search.first(data[window.start : window.limit], needle) if window.end > window.start else -1
+        if ahead >= 0:
+            return window.start + int(ahead)
+    return -1
 
 
 def _segments(corpus: MappedCorpus) -> Iterator[Segment]:

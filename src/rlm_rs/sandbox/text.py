@@ -11,8 +11,13 @@ from collections.abc import Iterator
 
 import stringzilla
 
+from rlm_rs.sandbox.windows import windows
+
 STRIDE = 4096
 """Characters between two entries of an index."""
+
+FOLDED_FACTOR = 6
+"""No text is more than this many times as long, in bytes, as another that folds to the same."""
 
 
 class Text:
@@ -83,16 +88,20 @@ class Text:
 
     def find(self, term: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Byte ranges of `term` within bytes `[start, end)`, overlapping ones included, in order."""
-        while (at := stringzilla.find(self.data, term, start, end)) >= 0:
-            yield at, at + len(term)
-            start = at + 1
+        for window in windows(self.data, start, end, len(term) - 1):
+            at = window.start
+            while (at := stringzilla.find(self.data, term, at, window.limit)) >= 0:
+                yield at, at + len(term)
+                at += 1
 
     def find_uncased(self, term: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         """As `find`, by Unicode full case folding; a range may differ in length from the term."""
-        window = self.data[start:end]
-        for match in stringzilla.utf8_uncased_matches(window, term, True):
-            at = start + match.offset_within(window)
-            yield at, at + match.nbytes
+        for window in windows(self.data, start, end, FOLDED_FACTOR * len(term)):
+            data = self.data[window.start : window.limit]
+            for match in stringzilla.utf8_uncased_matches(data, term, True):
+                at = window.start + match.offset_within(data)
+                if at < window.end:
+                    yield at, at + match.nbytes
 
     def rfind(self, term: bytes, start: int, end: int) -> int:
         """Byte offset of the last `term` within bytes `[start, end)`, or -1."""
