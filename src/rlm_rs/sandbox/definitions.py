@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -40,7 +39,7 @@ class Definitions:
         if made is not None:
             return made[1]
         node = self._named.get(name)
-        if node is not None and getattr(value, "__name__", name) == name:
+        if node is not None and (node.decorator_list or getattr(value, "__name__", "") == name):
             return Source(node.name, self._text(node))
         return self._of_function(value) if isinstance(value, FunctionType) else None
 
@@ -68,7 +67,7 @@ class Definitions:
         return None
 
     def _text(self, node: _Definition) -> str:
-        return textwrap.dedent("\n".join(self._lines[_first_line(node) - 1 : node.end_lineno]))
+        return "\n".join(self._lines[_first_line(node) - 1 : node.end_lineno])
 
     def make(self, source: Source, namespace: dict[str, Any]) -> Any:
         """Run the source in `namespace` and return what it makes. Raises whatever that raises."""
@@ -83,7 +82,8 @@ class Definitions:
 def _defined(source: Source, namespace: dict[str, Any]) -> Any:
     """What the definition binds, leaving alone what `namespace` holds under that name."""
     before = namespace.get(source.name, _ABSENT)
-    exec(compiled(deferring(ast.parse(source.text)), KEPT_FILE), namespace)
+    text = f"if True:\n{source.text}" if source.text[:1].isspace() else source.text
+    exec(compiled(deferring(ast.parse(text)), KEPT_FILE), namespace)
     value = namespace.pop(source.name)
     if before is not _ABSENT:
         namespace[source.name] = before
@@ -101,6 +101,8 @@ def _named_last(tree: ast.Module) -> Iterator[tuple[str, _Definition]]:
             last[node.name] = node
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             last[node.id] = node
+        elif isinstance(node, ast.alias):
+            last[node.asname or node.name] = node
     for name, node in last.items():
         if isinstance(node, _Definition):
             yield name, node

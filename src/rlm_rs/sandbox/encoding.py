@@ -21,6 +21,7 @@ from typing import Any
 from rlm_rs.sandbox.context import ContextView, DocView, source_of
 from rlm_rs.sandbox.definitions import Definitions, Source
 from rlm_rs.sandbox.limits import NESTING
+from rlm_rs.sandbox.modules import Importer
 from rlm_rs.sandbox.output import readable
 from rlm_rs.sandbox.protocol import View
 from rlm_rs.sandbox.shelf import Shelf
@@ -39,12 +40,41 @@ class NotKept(Exception):
     """The value has no form that could be kept; the message says why."""
 
 
+class Given:
+    """What code did not make itself: names it was given, builtins, and what it imported."""
+
+    def __init__(self, names: Mapping[str, Any], importer: Importer) -> None:
+        self._names = {"": names, "builtins": names["__builtins__"]}
+        self._importer = importer
+
+    def place_of(self, value: Any) -> tuple[str, str] | None:
+        """The module (empty for a given name) and name of a value; None if code made it."""
+        for module, names in self._names.items():
+            for name, member in names.items():
+                if member is value:
+                    return module, name
+        return self._importer.place_of(value)
+
+    def at(self, module: str, name: str) -> Any:
+        """The value at a place."""
+        if module in self._names:
+            return self._names[module][name]
+        return getattr(self._importer.module(module), name)
+
+    def module(self, name: str) -> Any:
+        """A module."""
+        return self._importer.module(name)
+
+
 class Encoder:
     """Turns values into JSON."""
 
-    def __init__(self, shelf: Shelf, definitions: Definitions, namespace: Mapping[str, Any]) -> None:
+    def __init__(
+        self, shelf: Shelf, definitions: Definitions, namespace: Mapping[str, Any], given: Given
+    ) -> None:
         self._shelf = shelf
         self._definitions = definitions
+        self._given = given
         self._classes = {id(value): name for name, value in namespace.items() if isinstance(value, type)}
 
     def encode(self, name: str, value: Any) -> Any:
@@ -58,6 +88,9 @@ class Encoder:
         source = self._definitions.of(name, value)
         if source is not None:
             return {TAG: "source", "name": source.name, "text": readable(source.text)}
+        place = self._given.place_of(value)
+        if place is not None:
+            return {TAG: "given", "module": place[0], "name": place[1]}
         if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
             return {TAG: "namedtuple", "name": value.__name__, "fields": list(value._fields)}
         return None
@@ -221,12 +254,12 @@ class Decoder:
     """Rebuilds values in the namespace of a step."""
 
     def __init__(
-        self, shelf: Shelf, definitions: Definitions, namespace: dict[str, Any], module: Callable[[str], Any]
+        self, shelf: Shelf, definitions: Definitions, namespace: dict[str, Any], given: Given
     ) -> None:
         self._shelf = shelf
         self._definitions = definitions
         self._namespace = namespace
-        self._module = module
+        self._given = given
 
     def decode(self, encoded: Any) -> Any:
         """The value. Raises whatever a class or source of step code raises."""
@@ -258,7 +291,10 @@ class Decoder:
         return self._shelf.again(View(*encoded["of"]))
 
     def module(self, encoded: Mapping[str, Any]) -> Any:
-        return self._module(encoded["name"])
+        return self._given.module(encoded["name"])
+
+    def given(self, encoded: Mapping[str, Any]) -> Any:
+        return self._given.at(encoded["module"], encoded["name"])
 
     def source(self, encoded: Mapping[str, Any]) -> Any:
         return self._definitions.make(Source(encoded["name"], encoded["text"]), self._namespace)
@@ -296,6 +332,7 @@ _DECODERS: dict[str, Callable[[Decoder, Mapping[str, Any]], Any]] = {
     "slice": Decoder.slice,
     "module": Decoder.module,
     "source": Decoder.source,
+    "given": Decoder.given,
     "int": lambda _, encoded: int(encoded["hex"], 16),
     "float": lambda _, encoded: float(encoded["text"]),
     "complex": lambda decoder, encoded: complex(*decoder.items(encoded)),

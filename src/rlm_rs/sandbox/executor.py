@@ -17,7 +17,7 @@ from rlm_rs.sandbox import rewrite, state, variables
 from rlm_rs.sandbox.calls import Asker, Channel, ReplayOnly
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.definitions import Definitions
-from rlm_rs.sandbox.encoding import Decoder, Encoder
+from rlm_rs.sandbox.encoding import Decoder, Encoder, Given
 from rlm_rs.sandbox.failure import step_error
 from rlm_rs.sandbox.final import final_of
 from rlm_rs.sandbox.language import FIXED, NO_ANSWER, Language, view_maker
@@ -97,10 +97,13 @@ class _Step:
         self._namespace = self._language.namespace(state.opened(self._request.state))
         self._given = dict(self._namespace)
         self._definitions = Definitions(self._request.code, tree)
-        decoder = Decoder(self._shelf, self._definitions, self._namespace, self._language.importer.module)
+        decoder = Decoder(self._shelf, self._definitions, self._namespace, self._origins())
         self._lost = variables.restore(self._request.variables, self._namespace, decoder)
         self._language.add_modules(tree, self._namespace)
         self._began = True
+
+    def _origins(self) -> Given:
+        return Given(self._given, self._language.importer)
 
     def _execute(self, code: CodeType) -> Any:
         value = eval(code, self._namespace)
@@ -192,7 +195,7 @@ class _Step:
         names = variables.own_names(self._namespace, self._given, FIXED)
         if self._namespace.get("answer") is self._given["answer"] and self._given["answer"] != NO_ANSWER:
             names.append("answer")
-        encoder = Encoder(self._shelf, self._definitions, self._namespace)
+        encoder = Encoder(self._shelf, self._definitions, self._namespace, self._origins())
         kept, lost = variables.kept(names, self._namespace, encoder, self._request.limits.state_chars)
         rebound = [
             name for name in FIXED - {"state"} if self._namespace.get(name) is not self._given.get(name)

@@ -107,6 +107,10 @@ class Language:
 
     def _finals(self, names: dict[str, Any]) -> dict[str, Any]:
         finish, request, ending = self._finish, self.request, self._ending
+        given = frozenset(names) | FIXED
+
+        def own() -> list[str]:
+            return [name for name in names if name not in given and not name.startswith("__")]
 
         def FINAL(answer: Any = None, citations: Any = None) -> None:
             """End the execution with this answer."""
@@ -114,23 +118,18 @@ class Language:
 
         def FINAL_VAR(name: Any, citations: Any = None) -> None:
             """End the execution with the value of a variable, given by name or itself."""
-            finish(_variable(name, names), citations)
+            finish(_variable(name, names, own()), citations)
 
         def SUBMIT(*values: Any, **fields: Any) -> None:
             """End the execution with a value, or with named fields."""
             ending.check()
             raise ending.end(StepFinished(submitted(values, fields, request.limits.answer_chars)))
 
-        given = {*names, "FINAL", "FINAL_VAR", "SUBMIT", "SHOW_VARS"}
-
         def SHOW_VARS() -> Shown:
             """The variables there are, with their types and sizes."""
-            own = {
-                name: value
-                for name, value in names.items()
-                if name not in given and not name.startswith("__")
-            }
-            return Shown("\n".join(map(_summary, own, own.values())) or "There are no variables yet.")
+            return Shown(
+                "\n".join(_summary(name, names[name]) for name in own()) or "There are no variables yet."
+            )
 
         return {"FINAL": FINAL, "FINAL_VAR": FINAL_VAR, "SUBMIT": SUBMIT, "SHOW_VARS": SHOW_VARS}
 
@@ -168,15 +167,15 @@ def _deferred(function: Any) -> Any:
     return function.deferred if isinstance(function, Tool) else function
 
 
-def _variable(name: Any, names: Mapping[str, Any]) -> Any:
-    if type(name) is not str:
+def _variable(name: Any, names: Mapping[str, Any], own: list[str]) -> Any:
+    """The variable of that name, or `name` itself where it is no name but a value."""
+    if type(name) is not str or any(name is value for value in names.values()):
         return name
     bare = name.strip().strip("'\"").strip()
     if bare in names:
         return names[bare]
     if bare.isidentifier():
-        own = [key for key in names if key not in FIXED and not key.startswith("__")]
-        raise NameError(f"there is no variable {bare!r}; there are {', '.join(own)}")
+        raise NameError(f"there is no variable {bare!r}; there are {', '.join(own) or 'none yet'}")
     return name
 
 

@@ -43,6 +43,7 @@ import re
 import statistics
 import string
 import struct
+import sys
 import textwrap
 import time
 import types
@@ -143,6 +144,8 @@ class Importer:
         fromlist: Iterable[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
+        if isinstance(fromlist, list) and not fromlist and name in sys.modules:
+            return ModuleType(name)  # C code importing for itself: it takes the real one from sys.modules
         if level or not isinstance(name, str) or not importable(name):
             raise ImportError(refusal("." * level + str(name)))
         module = self.module(name)
@@ -159,6 +162,14 @@ class Importer:
             if package:
                 setattr(self.module(package), member, self._made[name])
         return self._made[name]
+
+    def place_of(self, value: Any) -> tuple[str, str] | None:
+        """The module and name under which step code imported `value`, if it did."""
+        for module in self._made.values():
+            for name, member in vars(module).items():
+                if member is value:
+                    return module.__name__, name
+        return None
 
     def _names(self, name: str) -> dict[str, Any]:
         if name == "__future__":

@@ -53,11 +53,15 @@ class TextView(DocView):
         self, term: str, start: int | None = None, end: int | None = None
     ) -> int:
         """Where `term` first occurs in `[start, end)`, or -1, like `str.find`."""
-        source = source_of(self)
-        first, last = source.bounds(start, end)
-        if not term:
-            return first if (start or 0) <= source.length and first <= last else -1
-        return next((at for at, _ in source.find(str(term), first, last)), -1)
+        first, last = self._adjusted(start, end)
+        if not term or first > last:
+            return first if first <= last else -1
+        return next((at for at, _ in source_of(self).find(str(term), first, last)), -1)
+
+    def _adjusted(self, start: int | None, end: int | None) -> tuple[int, int]:
+        """The bounds as the methods of str take them: a start beyond the end finds not even nothing."""
+        first, last, _ = slice(start, end).indices(len(self))
+        return max(first, start or 0), last
 
     def index(self, term: str, start: int | None = None, end: int | None = None) -> int:
         """As `find`, but ValueError when there is none."""
@@ -68,30 +72,31 @@ class TextView(DocView):
 
     def rfind(self, term: str, start: int | None = None, end: int | None = None) -> int:
         """Where `term` last occurs in `[start, end)`, or -1."""
-        source = source_of(self)
-        return source.rfind(str(term), *source.bounds(start, end))
+        first, last = self._adjusted(start, end)
+        if not term or first > last:
+            return last if first <= last else -1
+        return source_of(self).rfind(str(term), first, last)
 
     def count(self, term: str, start: int | None = None, end: int | None = None) -> int:
         """How often `term` occurs without overlap."""
-        source = source_of(self)
-        first, last = source.bounds(start, end)
-        if not term:
-            return last - first + 1
+        first, last = self._adjusted(start, end)
+        if not term or first > last:
+            return max(last - first + 1, 0)
         found, free = 0, first
-        for at, stop in source.find(str(term), first, last):
+        for at, stop in source_of(self).find(str(term), first, last):
             if at >= free:
                 found, free = found + 1, stop
         return found
 
     def startswith(self, prefix: Any, start: int | None = None, end: int | None = None) -> bool:
         """Whether the text begins so."""
-        first, last = source_of(self).bounds(start, end)
-        return self[first : min(last, first + _longest(prefix))].startswith(prefix)
+        first, last = self._adjusted(start, end)
+        return first <= last and self[first : min(last, first + _longest(prefix))].startswith(prefix)
 
     def endswith(self, suffix: Any, start: int | None = None, end: int | None = None) -> bool:
         """Whether the text ends so."""
-        first, last = source_of(self).bounds(start, end)
-        return self[max(first, last - _longest(suffix)) : last].endswith(suffix)
+        first, last = self._adjusted(start, end)
+        return first <= last and self[max(first, last - _longest(suffix)) : last].endswith(suffix)
 
 
 class TextsView(ContextView):

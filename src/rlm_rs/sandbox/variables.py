@@ -79,7 +79,7 @@ def restore(variables: JsonObject, namespace: dict[str, Any], decoder: Decoder) 
 def _rank(encoded: Any) -> tuple[int, int]:
     if isinstance(encoded, Mapping) and encoded.get(TAG) == "source":
         return 2, encoded[_ORDER]
-    if isinstance(encoded, Mapping) and encoded.get(TAG) == "module":
+    if isinstance(encoded, Mapping) and encoded.get(TAG) in ("module", "given"):
         return 0, 0
     return (3, 0) if _is_late(encoded) else (1, 0)
 
