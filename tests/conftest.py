@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# how long one example takes is the machine's affair, not the property's
+settings.register_profile("rlm", deadline=None)
+settings.load_profile("rlm")
 
 _IP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
