@@ -300,29 +300,34 @@ class Run:
         turn = self.turns[-1]
         run = replace(
             self,
-            turns=(*self.turns[:-1], replace(turn, subcalls=(*turn.subcalls, event))),
+            turns=(*self.turns[:-1], replace(turn, subcalls=self._with_subcall(turn, event))),
             pending=tuple(request for request in self.pending if request.key != event.request.key),
             spend=self.spend.plus(event.spend),
         )
         if event.request.called:
             return replace(run, answers={**self.answers, event.result.key: event.result})
-        return replace(
-            run,
-            tool_results=_with_result(self.tool_results, event),
-            tool_status={**self.tool_status, event.request.key: event.result.status},
-        )
+        status = {**self.tool_status, event.request.key: event.result.status}
+        return replace(run, tool_results=_with_result(self.tool_results, event, status), tool_status=status)
+
+    def _with_subcall(self, turn: Turn, event: SubcallResolved) -> tuple[SubcallResolved, ...]:
+        """The turn's sub-calls in the order they were asked: the one they are answered in is chance."""
+        asked = (*self.asked, *(turn.step.requests if turn.step else ()))
+        place = {request.key: number for number, request in enumerate(asked)}
+        # those of calls that returned before come first
+        return tuple(sorted((*turn.subcalls, event), key=lambda subcall: place.get(subcall.request.key, -1)))
 
 
 def _with_result(
-    results: Mapping[str, Mapping[str, Any]], event: SubcallResolved
+    results: Mapping[str, Mapping[str, Any]], event: SubcallResolved, order: Iterable[str]
 ) -> Mapping[str, Mapping[str, Any]]:
+    """The results with one more, each kind in the order its requests were first queued."""
     result = event.result
     if event.request.kind == "search":
-        entry: dict[str, Any] = {"hits": list(result.hits), "meta": dict(result.meta)}
+        kind, entry = "search", {"hits": list(result.hits), "meta": dict(result.meta)}
     else:
-        entry = {"text": result.text, "meta": dict(result.meta)}
-    kind = "search" if event.request.kind == "search" else "llm"
-    return {**results, kind: {**results[kind], event.request.key: entry}}
+        kind, entry = "llm", {"text": result.text, "meta": dict(result.meta)}
+    found = {**results[kind], event.request.key: entry}
+    return {**results, kind: {key: found[key] for key in order if key in found}}
 
 
 def fold(events: Iterable[Event]) -> Run | None:
