@@ -21,8 +21,8 @@ from rlm_rs.sandbox.layers import Layers
 from rlm_rs.sandbox.protocol import StepLimits, StepRequest
 from rlm_rs.storage.blobs import MemoryBlobs
 
-from .attack import REFUSED, Attack
-from .kernel import CLOCK_ATTACKS, KERNEL_ATTACKS, source
+from .attack import Attack
+from .kernel import KERNEL_ATTACKS, source
 
 LIMITS = StepLimits(seconds=0.2, memory_mb=64)
 ORDINARY = "import json, collections\nprint(json.dumps(collections.Counter('abca')))"
@@ -72,8 +72,7 @@ async def assault(scene: Scene) -> Report:
         try:
             layers = await runner.start()
             before = await controls(runner)
-            attacks = (*KERNEL_ATTACKS, *CLOCK_ATTACKS)
-            outcomes = await asyncio.gather(*(attempt(runner, attack, scene) for attack in attacks))
+            outcomes = await asyncio.gather(*(attempt(runner, attack, scene) for attack in KERNEL_ATTACKS))
             checks = await prove(runner)
             return Report(layers, (*before, *await controls(runner)), tuple(checks), tuple(outcomes))
         finally:
@@ -104,5 +103,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["REFUSED", "Outcome", "Report", "Scene", "assault"]

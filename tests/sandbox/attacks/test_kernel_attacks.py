@@ -5,10 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from socket import create_server, socket
 from typing import Any
 
 import pytest
@@ -17,52 +15,14 @@ from rlm_rs.runners.probe import Check
 from rlm_rs.sandbox.layers import LAYERS, Layers
 
 from .attack import REACHED
-from .drive import Outcome, Report, Scene, assault
-from .kernel import CLOCK_ATTACKS, KERNEL_ATTACKS, source
+from .configurations import CONFIGURATIONS
+from .conftest import SECRET, Prize
+from .drive import Outcome, Report, assault
+from .kernel import KERNEL_ATTACKS, source
 
-SECRET = "the-secret-of-this-folder"
 NOBODY = 65534
 PACKAGES = Path(__file__).parents[1]
 SOURCE = Path(__file__).parents[3] / "src"
-
-CONFIGURATIONS = {
-    "all layers": (),
-    "seccomp only": tuple(LAYERS),
-    "without user namespaces": ("user_namespace",),
-    "without Landlock": ("landlock",),
-}
-
-
-class Prize:
-    """What the attacks are after, and whether it is still there."""
-
-    def __init__(self, folder: Path, listener: socket, victim: subprocess.Popen[bytes]) -> None:
-        self._folder = folder
-        self._listener = listener
-        self._victim = victim
-        self.scene = Scene(str(folder), listener.getsockname()[1], victim.pid)
-
-    def check(self) -> None:
-        """Nothing was made, changed, removed, connected to or killed."""
-        assert [path.name for path in self._folder.iterdir()] == ["secret.txt"]
-        assert (self._folder / "secret.txt").read_text() == SECRET
-        assert (self._folder / "secret.txt").stat().st_mode & 0o777 == 0o644
-        assert self._victim.poll() is None
-        with pytest.raises(BlockingIOError):
-            self._listener.accept()
-
-
-@pytest.fixture
-def prize(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prize]:
-    folder = tmp_path_factory.mktemp("prize")
-    (folder / "secret.txt").write_text(SECRET)
-    (folder / "secret.txt").chmod(0o644)
-    folder.chmod(0o777)
-    with create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        with subprocess.Popen(["sleep", "600"], env={"PRIZE": SECRET}) as victim:
-            yield Prize(folder, listener, victim)
-            victim.kill()
 
 
 def judge(report: Report) -> None:
@@ -70,7 +30,7 @@ def judge(report: Report) -> None:
     assert all(report.controls)
     assert [check for check in report.checks if not check.held] == []
     assert [outcome for outcome in report.outcomes if not outcome.held] == []
-    assert len(report.outcomes) == len(KERNEL_ATTACKS) + len(CLOCK_ATTACKS)
+    assert len(report.outcomes) == len(KERNEL_ATTACKS)
     assert SECRET not in str(report)
 
 
