@@ -18,9 +18,11 @@ GATHERED = {
     "arguments": "r = await asyncio.gather(llm_query('a'), llm_query('b'), llm_query('c'))",
     "generator": "r = await asyncio.gather(*(llm_query(p) for p in 'abc'))",
     "named list": "tasks = [llm_query(p) for p in 'abc']\nr = await asyncio.gather(*tasks)",
-    "appended": "tasks = []\nfor p in 'abc':\n    tasks.append(llm_query(p))\nr = await asyncio.gather(*tasks)",
+    "appended": "tasks = []\nfor p in 'abc':\n    tasks.append(llm_query(p))\n"
+    "r = await asyncio.gather(*tasks)",
     "tasks": "ts = [asyncio.create_task(llm_query(p)) for p in 'abc']\nr = [await t for t in ts]",
-    "workers": "async def w(p):\n    return await llm_query(p)\nr = await asyncio.gather(*[w(p) for p in 'abc'])",
+    "workers": "async def w(p):\n    return await llm_query(p)\n"
+    "r = await asyncio.gather(*[w(p) for p in 'abc'])",
     "run": """
 async def w(p):
     return await llm_query(p)
@@ -128,14 +130,21 @@ def test_sleep_is_refused_and_yielding_is_not() -> None:
 
 
 def test_more_than_fits_in_one_batch_is_asked_in_several() -> None:
-    code = "import asyncio\nr = await asyncio.gather(*[llm_query(str(n)) for n in range(1500)])\nprint(len(r), r[-1])"
+    code = (
+        "import asyncio\n"
+        "r = await asyncio.gather(*[llm_query(str(n)) for n in range(1500)])\n"
+        "print(len(r), r[-1])"
+    )
     printed, asked = batches(code)
     assert printed == "1500 re: 1499\n"
     assert [len(batch) for batch in asked] == [1000, 500]
 
 
 def test_asking_one_by_one_when_await_is_forgotten() -> None:
-    code = "import asyncio\ntasks = [llm_query(p) for p in 'ab']\nprint(tasks[0] + '!', len(tasks[1]))\nawait asyncio.gather(*tasks)"
+    code = (
+        "import asyncio\ntasks = [llm_query(p) for p in 'ab']\n"
+        "print(tasks[0] + '!', len(tasks[1]))\nawait asyncio.gather(*tasks)"
+    )
     assert batches(code)[0] == "re: a! 5\n['re: a', 're: b']\n"
 
 

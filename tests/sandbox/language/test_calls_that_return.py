@@ -216,7 +216,10 @@ def hits(*found: dict[str, object]) -> object:
 def test_search_returns_hits_by_place_in_the_context() -> None:
     hit = {"score": 1.5, "doc_index": 1, "start_char": 3, "end_char": 5, "preview": "xx"}
     outside = hit | {"doc_index": 0}
-    code = "h = context.search('q', k=2); print(h, context[h[0]['doc_index']][h[0]['start_char'] : h[0]['end_char']])"
+    code = (
+        "h = context.search('q', k=2); print(h, "
+        "context[h[0]['doc_index']][h[0]['start_char'] : h[0]['end_char']])"
+    )
     fields = {"search_enabled": True, "views": (View(1, 2),), "channel": hits(hit, outside)}
     seen = hit | {"doc_index": 0, "start_char": 1, "end_char": 3}
     assert output(code, "a" * 9, "0123456789", **fields) == f"[{seen}] 34\n"

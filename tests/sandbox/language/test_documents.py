@@ -117,7 +117,10 @@ def test_structure_is_given_as_it_was_found() -> None:
     page = {"page_num": 1, "start_char": 0, "end_char": 6}
     table = {"start_char": 2, "end_char": 4, "page": 1, "rows": 1, "cols": 1}
     found = {0: {"structure": {"title": "T", "sections": [section]}, "pages": [page], "tables": [table]}}
-    code = "d = context[0]; print(d.sections() == [%r], d.page_spans() == [%r], d.tables() == [%r], d.page_count)"
+    code = (
+        "d = context[0]; print(d.sections() == [%r], d.page_spans() == [%r], "
+        "d.tables() == [%r], d.page_count)"
+    )
     assert (
         output(code % (section, page, table), corpus=corpus_of("abcdef", structures=found))
         == "True True True 1\n"

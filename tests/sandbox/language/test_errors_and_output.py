@@ -102,7 +102,8 @@ class TimingOut:
     "code",
     [
         "print('kept')\nx = 5\nwhile True:\n    llm_query('a')",
-        "print('kept')\nx = 5\nfor n in range(9):\n    try:\n        llm_query('a')\n    except Exception:\n        pass",
+        "print('kept')\nx = 5\nfor n in range(9):\n    try:\n        llm_query('a')\n"
+        "    except Exception:\n        pass",
     ],
 )
 def test_a_timeout_is_a_typed_error_that_keeps_output_and_variables(code: str) -> None:

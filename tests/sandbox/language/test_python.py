@@ -9,38 +9,107 @@ from rlm_rs.sandbox.modules import NAMES
 from .steps import failure, output, run
 
 PROGRAMS = {
-    "classes": ("class A:\n    x = 1\n    @property\n    def y(self):\n        return self.x + 1\nclass B(A):\n    pass\nprint(B().y)", "2"),
-    "closures": ("def f():\n    n = 0\n    def g():\n        nonlocal n\n        n += 1\n        return n\n    return g\ng = f(); g(); print(g())", "2"),
+    "classes": (
+        "class A:\n    x = 1\n    @property\n    def y(self):\n"
+        "        return self.x + 1\nclass B(A):\n    pass\nprint(B().y)",
+        "2",
+    ),
+    "closures": (
+        "def f():\n    n = 0\n    def g():\n        nonlocal n\n        n += 1\n"
+        "        return n\n    return g\ng = f(); g(); print(g())",
+        "2",
+    ),
     "global": ("n = 1\ndef f():\n    global n\n    n = 5\nf(); print(n)", "5"),
     "match": ("match {'a': [1, 2]}:\n    case {'a': [x, *_]}:\n        print(x)", "1"),
-    "with": ("import contextlib\n@contextlib.contextmanager\ndef c():\n    yield 3\nwith c() as x:\n    print(x)", "3"),
+    "with": (
+        "import contextlib\n@contextlib.contextmanager\ndef c():\n    yield 3\nwith c() as x:\n    print(x)",
+        "3",
+    ),
     "generators": ("print(list(x * x for x in range(3)), *(y for y in 'ab'))", "[0, 1, 4] a b"),
-    "errors": ("class E(ValueError):\n    pass\ntry:\n    raise E('x') from KeyError('k')\nexcept* E as group:\n    print(len(group.exceptions))", "1"),
+    "errors": (
+        "class E(ValueError):\n    pass\ntry:\n    raise E('x') from KeyError('k')\n"
+        "except* E as group:\n    print(len(group.exceptions))",
+        "1",
+    ),
     "walrus": ("if (n := 5) > 3: print(f'{n=} {n:03d} {n!r:>3}')", "n=5 005   5"),
-    "builtins": ("print(ord('a'), chr(98), divmod(7, 2), next(iter([1])), pow(2, 3), type(1).__name__, callable(print))", "97 b (3, 1) 1 8 int True"),
-    "names": ("print('x' in globals(), __name__, [n for n in dir([]) if n == 'sort'], vars(type('T', (), {'a': 1})).get('a'))", "False __main__ ['sort'] 1"),
-    "sorting": ("print(sorted('bca', key=lambda c: -ord(c)), {*'aa'}, dict(zip('ab', [1, 2])))", "['c', 'b', 'a'] {'a'} {'a': 1, 'b': 2}"),
-    "typed": ("from __future__ import annotations\nfrom typing import Any\ndef f(x: Any) -> int:\n    return 1\nprint(f(0), f.__name__)", "1 f"),
-    "dunders": ("class A:\n    def __init__(self): self.v = 1\n    def __eq__(self, o): return self.__class__ is o.__class__\nprint(A() == A(), A().__dict__)", "True {'v': 1}"),
-    "ready modules": ("print(json.dumps({'a': 1}), math.floor(1.5), re.sub('a', 'b', 'a'), collections.Counter('aa')['a'])", '{"a": 1} 1 b 2'),
+    "builtins": (
+        "print(ord('a'), chr(98), divmod(7, 2), next(iter([1])), pow(2, 3), "
+        "type(1).__name__, callable(print))",
+        "97 b (3, 1) 1 8 int True",
+    ),
+    "names": (
+        "print('x' in globals(), __name__, [n for n in dir([]) if n == 'sort'], "
+        "vars(type('T', (), {'a': 1})).get('a'))",
+        "False __main__ ['sort'] 1",
+    ),
+    "sorting": (
+        "print(sorted('bca', key=lambda c: -ord(c)), {*'aa'}, dict(zip('ab', [1, 2])))",
+        "['c', 'b', 'a'] {'a'} {'a': 1, 'b': 2}",
+    ),
+    "typed": (
+        "from __future__ import annotations\nfrom typing import Any\n"
+        "def f(x: Any) -> int:\n    return 1\nprint(f(0), f.__name__)",
+        "1 f",
+    ),
+    "dunders": (
+        "class A:\n    def __init__(self): self.v = 1\n"
+        "    def __eq__(self, o): return self.__class__ is o.__class__\n"
+        "print(A() == A(), A().__dict__)",
+        "True {'v': 1}",
+    ),
+    "ready modules": (
+        "print(json.dumps({'a': 1}), math.floor(1.5), re.sub('a', 'b', 'a'), collections.Counter('aa')['a'])",
+        '{"a": 1} 1 b 2',
+    ),
     "star": ("from math import *\nprint(floor(2.5), pi > 3)", "2 True"),
-    "submodules": ("import collections.abc, urllib.parse\nprint(isinstance([], collections.abc.Sequence), urllib.parse.quote('a b'))", "True a%20b"),
-    "from package": ("from urllib import parse\nfrom concurrent import futures\nprint(parse.unquote('%41'), futures.ThreadPoolExecutor is not None)", "A True"),
+    "submodules": (
+        "import collections.abc, urllib.parse\n"
+        "print(isinstance([], collections.abc.Sequence), urllib.parse.quote('a b'))",
+        "True a%20b",
+    ),
+    "from package": (
+        "from urllib import parse\nfrom concurrent import futures\n"
+        "print(parse.unquote('%41'), futures.ThreadPoolExecutor is not None)",
+        "A True",
+    ),
     "optional": ("try:\n    import numpy as np\nexcept ImportError:\n    np = None\nprint(np)", "None"),
     "eval in data": ("import ast\nprint(ast.literal_eval('[1, (2,)]'))", "[1, (2,)]"),
-    "string io": ("import io, csv\nb = io.StringIO(); csv.writer(b).writerow([1, 'a,b']); print(b.getvalue().strip())", '1,"a,b"'),
-    "print to": ("import sys, io\nb = io.StringIO()\nprint('x', file=b)\nprint('y', file=sys.stderr, flush=True)\nprint(b.getvalue(), end='')", "y\nx"),
-    "dates": ("from datetime import datetime, date, timedelta\nd = datetime.strptime('2024-05-06', '%Y-%m-%d')\nprint(d + timedelta(days=1), isinstance(d, date), isinstance(d.date(), date), d.date() - date(2024, 5, 1))", "2024-05-07 00:00:00 True True 5 days, 0:00:00"),
-    "utc": ("from datetime import datetime\nimport time\nprint(datetime.fromtimestamp(0), time.gmtime(0).tm_year, time.strftime('%Y', time.gmtime(0)))", "1970-01-01 00:00:00 1970 1970"),
+    "string io": (
+        "import io, csv\nb = io.StringIO(); csv.writer(b).writerow([1, 'a,b']); print(b.getvalue().strip())",
+        '1,"a,b"',
+    ),
+    "print to": (
+        "import sys, io\nb = io.StringIO()\nprint('x', file=b)\n"
+        "print('y', file=sys.stderr, flush=True)\nprint(b.getvalue(), end='')",
+        "y\nx",
+    ),
+    "dates": (
+        "from datetime import datetime, date, timedelta\n"
+        "d = datetime.strptime('2024-05-06', '%Y-%m-%d')\n"
+        "print(d + timedelta(days=1), isinstance(d, date), isinstance(d.date(), date), d.date() "
+        "- date(2024, 5, 1))",
+        "2024-05-07 00:00:00 True True 5 days, 0:00:00",
+    ),
+    "utc": (
+        "from datetime import datetime\nimport time\n"
+        "print(datetime.fromtimestamp(0), time.gmtime(0).tm_year, time.strftime('%Y', time.gmtime(0)))",
+        "1970-01-01 00:00:00 1970 1970",
+    ),
     "durations": ("import time\nprint(time.perf_counter() - time.monotonic())", "0.0"),
-    "traceback": ("import traceback\ntry:\n    1/0\nexcept Exception:\n    print(traceback.format_exc())", "line 3\n    1/0\nZeroDivisionError: division by zero\n"),
+    "traceback": (
+        "import traceback\ntry:\n    1/0\nexcept Exception:\n    print(traceback.format_exc())",
+        "line 3\n    1/0\nZeroDivisionError: division by zero\n",
+    ),
     "exit": ("print('a')\nexit()\nprint('b')", "a"),
     "sys exit": ("import sys\nsys.exit(1)", None),
     "own open": ("def open(x):\n    return x + 1\nprint(open(1))", "2"),
-    "dataclass": ("from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 1\nprint(P())", "P(x=1)"),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 1\nprint(P())",
+        "P(x=1)",
+    ),
     "named escapes": (r"print('\N{GREEK SMALL LETTER ALPHA}', 'é'.encode('latin-1'))", r"α b'\xe9'"),
     "shadowed": ("list = [1]\nprint(list)", "[1]"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("code", "printed"), PROGRAMS.values(), ids=PROGRAMS)

@@ -13,23 +13,29 @@ from .steps import failure, next_step, output, run
 TEXT = "The quick brown fox.\nžluť 😀 jumps\nover The lazy dog 2024-05-06.\n"
 
 EXPRESSIONS = [
-    "len(context)", "context[4:9]", "context[-6:-1]", "context[3]", "context[:]", "'fox' in context", "'cat' in context",
-    "'cat' not in context", "context.find('The')", "context.find('The', 5)", "context.find('The', 5, 20)",
-    "context.find('nope')", "context.find('')", "context.find('', 10_000)", "context.index('lazy')", "context.rfind('The')",
-    "context.rfind('nope')", "context.count('The')", "context.count('o', 10)", "context.count('')", "context.lower()",
-    "context.upper()[:5]", "context.split()", "context.split('\\n')", "context.splitlines()", "context.strip()[-3:]",
-    "context.startswith('The')", "context.startswith(('x', 'The'))", "context.endswith('.\\n')", "context.endswith('x')",
-    "context.startswith('quick', 4)", "context.replace('fox', 'cat')", "str(context)", "f'{context}'", "f'{context:>100}'",
-    "f'{context[:5]}'", "context + '!'", "'!' + context", "context == str(context)", "context == 'other'", "context != 'other'",
-    "isinstance(context, str)", "isinstance(context, list)", "bool(context)", "context.partition('fox')", "context.title()[:9]",
-    "context.encode()[:5]", "context.isdigit()", "len(context.split('\\n'))", "sorted(set(context.lower().split()))[:3]",
-    "[m.group() for m in re.finditer(r'\\w+', context)]", "re.findall(r'(\\d+)-(\\d+)', context)", "re.findall('o', context)",
-    "re.search(r'(?P<y>\\d{4})-(\\d\\d)', context).groupdict()", "re.search(r'(\\d{4})-(\\d\\d)', context).groups()",
-    "re.search('fox', context).span()", "re.search(r'(x)?fox', context).group(1)", "re.search('nope', context)",
-    "re.match('The', context).end()", "re.match('quick', context)", "re.fullmatch('(?s).*', context).span()",
-    "re.split(r'\\s+', context)", "re.sub('The', 'A', context)", "re.subn('The', 'A', context)", "re.search('THE', context, re.I).start()",
-    "re.compile('jumps').search(context).start()", "re.compile('o').findall(context, 10, 30)", "re.search('fox', context).lastindex",
-    "re.search('(?P<a>f)(?P<b>o)', context).lastgroup", "re.search('(f)(o)', context).group(1, 2)", "re.search('(f)o', context)[1]",
+    "len(context)", "context[4:9]", "context[-6:-1]", "context[3]", "context[:]", "'fox' in context",
+    "'cat' in context", "'cat' not in context", "context.find('The')", "context.find('The', 5)",
+    "context.find('The', 5, 20)", "context.find('nope')", "context.find('')", "context.find('', 10_000)",
+    "context.index('lazy')", "context.rfind('The')", "context.rfind('nope')", "context.count('The')",
+    "context.count('o', 10)", "context.count('')", "context.lower()", "context.upper()[:5]",
+    "context.split()", "context.split('\\n')", "context.splitlines()", "context.strip()[-3:]",
+    "context.startswith('The')", "context.startswith(('x', 'The'))", "context.endswith('.\\n')",
+    "context.endswith('x')", "context.startswith('quick', 4)", "context.replace('fox', 'cat')",
+    "str(context)", "f'{context}'", "f'{context:>100}'", "f'{context[:5]}'", "context + '!'",
+    "'!' + context", "context == str(context)", "context == 'other'", "context != 'other'",
+    "isinstance(context, str)", "isinstance(context, list)", "bool(context)", "context.partition('fox')",
+    "context.title()[:9]", "context.encode()[:5]", "context.isdigit()", "len(context.split('\\n'))",
+    "sorted(set(context.lower().split()))[:3]", "[m.group() for m in re.finditer(r'\\w+', context)]",
+    "re.findall(r'(\\d+)-(\\d+)', context)", "re.findall('o', context)",
+    "re.search(r'(?P<y>\\d{4})-(\\d\\d)', context).groupdict()",
+    "re.search(r'(\\d{4})-(\\d\\d)', context).groups()", "re.search('fox', context).span()",
+    "re.search(r'(x)?fox', context).group(1)", "re.search('nope', context)",
+    "re.match('The', context).end()", "re.match('quick', context)",
+    "re.fullmatch('(?s).*', context).span()", "re.split(r'\\s+', context)", "re.sub('The', 'A', context)",
+    "re.subn('The', 'A', context)", "re.search('THE', context, re.I).start()",
+    "re.compile('jumps').search(context).start()", "re.compile('o').findall(context, 10, 30)",
+    "re.search('fox', context).lastindex", "re.search('(?P<a>f)(?P<b>o)', context).lastgroup",
+    "re.search('(f)(o)', context).group(1, 2)", "re.search('(f)o', context)[1]",
 ]  # fmt: skip
 
 
@@ -73,7 +79,10 @@ def test_thousands_of_matches_do_not_use_up_the_spans() -> None:
 
 
 def test_several_documents_are_a_list_of_texts() -> None:
-    code = "print(len(context), isinstance(context, list), context[1].find('b'), context_0[:1], context_1[0], ctx[0] is context_0)"
+    code = (
+        "print(len(context), isinstance(context, list), context[1].find('b'), "
+        "context_0[:1], context_1[0], ctx[0] is context_0)"
+    )
     assert output(code, "abc", "xbz", context_shape="text") == "2 True 1 a x True\n"
     assert (
         output("print([c[:1] for c in context], 'x' in context[1])", "abc", "xbz", context_shape="text")
@@ -88,7 +97,10 @@ def test_aliases_name_the_same_text() -> None:
 def test_nothing_is_decoded_whole_by_length_slice_search_or_membership() -> None:
     limits = StepLimits(memory_mb=1)
     text = "é" * 200_000 + "needle" + "é" * 200_000
-    code = "print(len(context), context[200_000:200_006], context.find('needle'), 'needle' in context, re.search('n.*e', context).span())"
+    code = (
+        "print(len(context), context[200_000:200_006], context.find('needle'), "
+        "'needle' in context, re.search('n.*e', context).span())"
+    )
     assert output(code, text, context_shape="text", limits=limits) == (
         "400006 needle 200000 True (200000, 200006)\n"
     )

@@ -23,10 +23,11 @@ def carried(first: str, second: str, *texts: str) -> str:
 @pytest.mark.parametrize(
     "value",
     [
-        "None", "True", "'text é 😀'", "1.5", "10**60", "-(10**30)", "float('inf')", "1j", "[1, [2, (3, {4})]]", "(1,)",
-        "{1, 2}", "frozenset({1})", "{'a': {'b': 1}}", "{1: 'x', (2, 3): 'y', None: 'z'}", "{'$': 'tuple', 'of': []}",
-        "collections.Counter('aab')", "collections.OrderedDict(a=1)", "collections.deque([1, 2], 5)", "b'raw'",
-        "bytearray(b'x')", "range(1, 9, 2)", "slice(1, 2)", "decimal.Decimal('1.10')", "fractions.Fraction(1, 3)",
+        "None", "True", "'text é 😀'", "1.5", "10**60", "-(10**30)", "float('inf')", "1j",
+        "[1, [2, (3, {4})]]", "(1,)", "{1, 2}", "frozenset({1})", "{'a': {'b': 1}}",
+        "{1: 'x', (2, 3): 'y', None: 'z'}", "{'$': 'tuple', 'of': []}", "collections.Counter('aab')",
+        "collections.OrderedDict(a=1)", "collections.deque([1, 2], 5)", "b'raw'", "bytearray(b'x')",
+        "range(1, 9, 2)", "slice(1, 2)", "decimal.Decimal('1.10')", "fractions.Fraction(1, 3)",
         "datetime.datetime(2024, 5, 6, 7, 8, 9)", "datetime.date(2024, 5, 6)", "datetime.time(7, 8)",
         "datetime.timedelta(days=3, seconds=2)", "datetime.timezone(datetime.timedelta(hours=2))",
         "datetime.datetime(2024, 5, 6, tzinfo=datetime.timezone.utc)", "types.SimpleNamespace(a=1)",
@@ -44,7 +45,10 @@ def test_nan_is_kept() -> None:
 
 
 def test_a_default_dict_goes_on_defaulting() -> None:
-    first = "from collections import defaultdict\nd = defaultdict(list)\nd['a'].append(1)\ne = defaultdict(lambda: 7)"
+    first = (
+        "from collections import defaultdict\nd = defaultdict(list)\nd['a'].append(1)\n"
+        "e = defaultdict(lambda: 7)"
+    )
     assert carried(first, "d['b'].append(2); print(dict(d), e['x'])") == "{'a': [1], 'b': [2]} 7\n"
 
 
@@ -109,17 +113,34 @@ def test_functions_are_kept_over_many_steps(first: str, second: str, printed: st
 
 
 CLASSES = {
-    "instance": ("class A:\n    def __init__(self, n):\n        self.n = n\na = A([1])", "print(a.n, type(a) is A)", "[1] True\n"),
-    "subclass": ("class A:\n    k = 1\nclass B(A):\n    pass\nb = B()", "print(b.k, isinstance(b, A))", "1 True\n"),
+    "instance": (
+        "class A:\n    def __init__(self, n):\n        self.n = n\na = A([1])",
+        "print(a.n, type(a) is A)",
+        "[1] True\n",
+    ),
+    "subclass": (
+        "class A:\n    k = 1\nclass B(A):\n    pass\nb = B()",
+        "print(b.k, isinstance(b, A))",
+        "1 True\n",
+    ),
     "dataclass": (
-        "from dataclasses import dataclass, field\n@dataclass\nclass P:\n    x: int\n    y: list = field(default_factory=list)\np = P(1, [2])\ndel dataclass, field",
+        "from dataclasses import dataclass, field\n@dataclass\nclass P:\n    x: int\n"
+        "    y: list = field(default_factory=list)\np = P(1, [2])\ndel dataclass, field",
         "print(p, p == P(1, [2]))",
         "P(x=1, y=[2]) True\n",
     ),
-    "namedtuple": ("import collections\nP = collections.namedtuple('P', 'x y')\np = [P(1, 2)]", "print(p, p[0].y)", "[P(x=1, y=2)] 2\n"),
+    "namedtuple": (
+        "import collections\nP = collections.namedtuple('P', 'x y')\np = [P(1, 2)]",
+        "print(p, p[0].y)",
+        "[P(x=1, y=2)] 2\n",
+    ),
     "enum": ("import enum\nclass C(enum.Enum):\n    RED = 1\nc = C.RED", "print(c is C.RED)", "True\n"),
-    "exception": ("class Bad(Exception):\n    pass", "try:\n    raise Bad('x')\nexcept Bad as e:\n    print(e)", "x\n"),
-}  # fmt: skip
+    "exception": (
+        "class Bad(Exception):\n    pass",
+        "try:\n    raise Bad('x')\nexcept Bad as e:\n    print(e)",
+        "x\n",
+    ),
+}
 
 
 @pytest.mark.parametrize(("first", "second", "printed"), CLASSES.values(), ids=CLASSES)
@@ -154,7 +175,10 @@ def test_what_is_not_kept_is_named_with_why(code: str, why: str) -> None:
 
 
 def test_a_name_imported_from_a_module_is_kept() -> None:
-    first = "from collections import Counter, defaultdict\nfrom math import sqrt\nfrom datetime import datetime\nfrom re import findall"
+    first = (
+        "from collections import Counter, defaultdict\nfrom math import sqrt\n"
+        "from datetime import datetime\nfrom re import findall"
+    )
     second = (
         "print(Counter('a'), sqrt(4), datetime(2024, 1, 2).year, findall('a', 'aa'), defaultdict(int)['x'])"
     )
