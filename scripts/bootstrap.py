@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -192,12 +192,22 @@ def environment() -> dict[str, str]:
     """This process's environment, less what would make an installer look or write elsewhere."""
     dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    home = kept.get("HOME", "")
-    if not home:
+    if not kept.get("HOME"):
         kept.pop("HOME", None)
-    if not (home and os.access(home, os.W_OK)) and "XDG_CACHE_HOME" not in kept:
+    if not can_cache(kept):
         kept |= {"PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
     return kept
+
+
+def can_cache(variables: Mapping[str, str]) -> bool:
+    """Whether installers find a cache folder they can write, where nobody named them one."""
+    if "XDG_CACHE_HOME" in variables:
+        return True
+    try:
+        (Path(variables["HOME"]) / ".cache").mkdir(exist_ok=True)
+    except (KeyError, OSError):
+        return False
+    return os.access(Path(variables["HOME"]) / ".cache", os.W_OK)
 
 
 def say(text: str) -> None:
