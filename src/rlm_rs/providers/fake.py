@@ -6,6 +6,7 @@ as the sub-model it picks the sentences that answer. It finds and quotes but doe
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from rlm_rs.core.budget import CHARS_PER_TOKEN
@@ -30,7 +31,7 @@ class FakeProvider:
     async def complete(self, request: ModelRequest) -> ModelReply:
         """A step for a root prompt, quotes for any other."""
         started = time.monotonic()
-        text = _reply(request)
+        text = await asyncio.to_thread(_reply, request)
         return ModelReply(
             text=text,
             model=request.model,

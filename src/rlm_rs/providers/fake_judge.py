@@ -114,6 +114,10 @@ class _Coverage:
         self._named = frozenset(idea.name for idea in question.ideas if _in_name(idea, source.name))
         self._own = [self._strengths(sentence.text) for sentence in self.sentences]
         self._headings = _headings_above(self.sentences)
+        self._first = {
+            idea.name: next((at for at, own in enumerate(self._own) if own[idea.name] >= ABOVE), None)
+            for idea in question.ideas
+        }
 
     def of(self, position: int) -> tuple[float, frozenset[str]]:
         """The score of a sentence, and what it brings by itself.
@@ -180,7 +184,8 @@ class _Coverage:
             (own[idea.name] for own in self._own[max(0, position - LOOK_BACK) : position]), default=0.0
         )
         if idea.anchor:
-            earlier = any(own[idea.name] >= ABOVE for own in self._own[:position])
+            first = self._first[idea.name]
+            earlier = first is not None and first < position
             return max(above, before * ANCHOR_BEFORE, ANCHOR_ABOVE * earlier)
         return max(above, before * (0.0 if idea.hinted else BEFORE))
 

@@ -25,7 +25,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "money": (
         r"how much (?:money|does|did|do|is|was|were|will|must|has)|price|cost|\bfees?\b|budget|"
         r"salary|salaries|amount|how expensive|in dollars|in euros",
-        rf"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|JPY|RMB))\s?\d[\d.,]*(?:\s(?:thousand|million|billion))?|\b{_NUMBER}[\s)]*(?:million |billion )?"
+        rf"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|JPY|RMB))\s?\d[\d.,]*(?:\s(?:thousand|million|billion))?|"
+        rf"\b{_NUMBER}[\s)]*(?:million |billion )?"
         r"(?:dollars|euros|pounds|cents|USD|EUR|GBP|CHF|RMB|yuan|francs)\b",
     ),
     "percent": (

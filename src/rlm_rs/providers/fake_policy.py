@@ -88,6 +88,8 @@ def _after_judging(task: Task, last: Taken) -> str:
     unhelped = last.failed or (last.count("FAILED") and not last.count("QUOTES"))
     if unhelped and last.purpose != WITHOUT_SUB:
         return _said("The sub-model was of no help, so I go by the words.", alone_step(task))
+    if last.failed:
+        return _said("Reading does not work here.", final_step(_or_done(task, best_answer(task))))
     if last.purpose != WITHOUT_SUB and _worth_reading_on(task, last):
         return _said("There may be more further down the ranking.", judge_step(task, further=True))
     if last.count("QUOTES"):

@@ -54,7 +54,8 @@ _OVERVIEW = re.compile(
     re.IGNORECASE,
 )
 _WHO_DOES = re.compile(
-    r"(?:who|whom|what|which \w+|how many \w+|name)\s+(?:(?:has|have|had|was|were|is|are|will|can|may|must)\s+)*"
+    r"(?:who|whom|what|which \w+|how many \w+|name)\s+"
+    r"(?:(?:has|have|had|was|were|is|are|will|can|may|must)\s+)*"
     r"(?!(?:is|was|are|were|does|did|do|has|have|had|will|can|may|must|the|an?|of)\b)(?=[a-z])",
     re.IGNORECASE,
 )

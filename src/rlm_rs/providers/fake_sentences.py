@@ -25,6 +25,10 @@ _KEYED = re.compile(r"[-\w.\"']+(?: [-\w.\"']+){0,2}\s*[:=](?:\s|$)")
 _SYMBOLS = re.compile(r"[=(){}\[\]<>|;\t\\#/*_]|\S,\S|::|->|\w\.\w+\(")
 
 
+LONGEST = 4_000
+"""Nothing longer is taken for a sentence, whatever it looks like."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """Characters `[start, end)` of a text, without the spaces and list marks around them.
@@ -144,6 +148,11 @@ def _pieces(text: str, start: int, end: int) -> Iterator[Sentence]:
         if cut.end() - first > LONG // 4:
             yield from _trimmed(text, first, cut.start() + 1)
             first = cut.end()
+    while end - first > LONGEST:
+        space = text.rfind(" ", first + 1, first + LONGEST)
+        cut_at = space if space > first else first + LONGEST
+        yield from _trimmed(text, first, cut_at)
+        first = cut_at
     yield from _trimmed(text, first, end)
 
 

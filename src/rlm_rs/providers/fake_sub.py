@@ -11,9 +11,11 @@ from rlm_rs.providers.fake_judge import Quote, Source, judge
 from rlm_rs.providers.fake_question import understand
 
 _PASSAGE = re.compile(r"^\[P(\d+)\] ([^\n]*)\n<passage>\n(.*?)\n</passage>", re.DOTALL | re.MULTILINE)
+_TEXT_LABEL = re.compile(r"^\W*(?:CONTEXT|TEXT|DOCUMENT|PASSAGE)\s*:\s*", re.MULTILINE | re.IGNORECASE)
 _QUESTION = re.compile(r"^\W*(?:QUESTION|QUERY|TASK|Q)\b\s*:?\s*(.+)$", re.MULTILINE | re.IGNORECASE)
-_ASKING = re.compile(r"[^.?!\n]*\?")
+_ASKING = re.compile(r"[^.?!\n]{0,400}\?")
 _SHOWN_CHARS = 400_000
+_END_CHARS = 2_000
 
 
 def sub_reply(prompt: str, schema: Mapping[str, Any] | None = None) -> str:
@@ -43,14 +45,15 @@ def _from_any(prompt: str) -> list[Quote]:
     asked = _QUESTION.search(prompt) or _first_question(prompt)
     question = asked[asked.re.groups] if asked else prompt[:200]
     rest = prompt.replace(asked[0], "\n", 1) if asked else prompt
-    quotes = judge(understand(question.strip()), [Source("text", "", rest[:_SHOWN_CHARS])])
+    text = _TEXT_LABEL.sub("\n", rest[:_SHOWN_CHARS])
+    quotes = judge(understand(question.strip()), [Source("text", "", text)])
     return sorted(quotes, key=lambda quote: -quote.score)
 
 
 def _first_question(prompt: str) -> re.Match[str] | None:
     """The question at one end of the prompt, not one that the text itself asks."""
-    lines = prompt.strip().splitlines() or [""]
-    return _ASKING.search(lines[0]) or _ASKING.search(lines[-1])
+    ends = prompt[:_END_CHARS].strip(), prompt[-_END_CHARS:].strip()
+    return _ASKING.search(ends[0].partition("\n")[0]) or _ASKING.search(ends[1].rpartition("\n")[2])
 
 
 def _filled(schema: Mapping[str, Any], quotes: list[Quote]) -> Any:
