@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import Any
 
 from rlm_rs.sandbox.failure import KEPT_FILE, STEP_FILE
-from rlm_rs.sandbox.rewrite import compiled, deferring
+from rlm_rs.sandbox.rewrite import compiled, recompiled
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -25,13 +26,19 @@ class Source:
 class Definitions:
     """Finds the source of what a step defined, and remembers that of what was made again from source."""
 
-    def __init__(self, code: str, tree: ast.Module | None) -> None:
-        """`tree` is that of `code`, or None when the code did not get as far as running."""
-        self._lines = code.splitlines()
+    def __init__(self, code: str, nodes: Sequence[ast.AST]) -> None:
+        """`nodes` are all of the tree of `code`, empty when it did not get as far as running."""
         self._code = code
-        self._nodes = [] if tree is None else list(ast.walk(tree))
-        self._named = dict(_named_last(tree)) if tree is not None else {}
+        self._nodes = nodes
         self._made: dict[int, tuple[Any, Source]] = {}
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._code.splitlines()
+
+    @cached_property
+    def _named(self) -> dict[str, _Definition]:
+        return dict(_named_last(self._nodes[:1]))
 
     def of(self, name: str, value: Any) -> Source | None:
         """The source of `value`, found under a global `name`; None if there is none that would do."""
@@ -83,7 +90,7 @@ def _defined(source: Source, namespace: dict[str, Any]) -> Any:
     """What the definition binds, leaving alone what `namespace` holds under that name."""
     before = namespace.get(source.name, _ABSENT)
     text = f"if True:\n{source.text}" if source.text[:1].isspace() else source.text
-    exec(compiled(deferring(ast.parse(text)), KEPT_FILE), namespace)
+    exec(recompiled(text, KEPT_FILE), namespace)
     value = namespace.pop(source.name)
     if before is not _ABSENT:
         namespace[source.name] = before
@@ -93,10 +100,10 @@ def _defined(source: Source, namespace: dict[str, Any]) -> Any:
 _ABSENT = object()
 
 
-def _named_last(tree: ast.Module) -> Iterator[tuple[str, _Definition]]:
+def _named_last(tree: Sequence[ast.AST]) -> Iterator[tuple[str, _Definition]]:
     """Definitions of the top level whose name is not bound again later."""
     last: dict[str, ast.AST] = {}
-    for node in _top_level(tree.body):
+    for node in _top_level(tree):
         if isinstance(node, _Definition):
             last[node.name] = node
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -108,11 +115,11 @@ def _named_last(tree: ast.Module) -> Iterator[tuple[str, _Definition]]:
             yield name, node
 
 
-def _top_level(nodes: list[Any]) -> Iterator[ast.AST]:
+def _top_level(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     for node in nodes:
         yield node
         if not isinstance(node, (_Definition, ast.Lambda)):
-            yield from _top_level(list(ast.iter_child_nodes(node)))
+            yield from _top_level(ast.iter_child_nodes(node))
 
 
 def _first_line(node: _Definition) -> int:

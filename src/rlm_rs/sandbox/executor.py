@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import warnings
+from collections.abc import Sequence
 from types import CodeType
 from typing import Any, Protocol
 
@@ -72,7 +73,7 @@ class _Step:
         self._language = Language(request, self._shelf, self._ledger, self._asker, self._ending, self._output)
         self._namespace: dict[str, Any] = {}
         self._given: dict[str, Any] = {}
-        self._definitions = Definitions("", None)
+        self._definitions = Definitions("", ())
         self._lost: list[str] = []
         self._began = False
 
@@ -88,18 +89,18 @@ class _Step:
 
     def _run(self) -> None:
         program = rewrite.program(self._request.code)
-        self._prepare(program.tree)
+        self._prepare(program.nodes)
         self._execute(program.body)
         if program.echo is not None:
             self._echo(self._execute(program.echo))
 
-    def _prepare(self, tree: ast.Module) -> None:
+    def _prepare(self, nodes: Sequence[ast.AST]) -> None:
         self._namespace = self._language.namespace(state.opened(self._request.state))
         self._given = dict(self._namespace)
-        self._definitions = Definitions(self._request.code, tree)
+        self._definitions = Definitions(self._request.code, nodes)
         decoder = Decoder(self._shelf, self._definitions, self._namespace, self._origins())
         self._lost = variables.restore(self._request.variables, self._namespace, decoder)
-        self._language.add_modules(tree, self._namespace)
+        self._language.add_modules(nodes, self._namespace)
         self._began = True
 
     def _origins(self) -> Given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from rlm_rs.sandbox.awaiting import Loop
@@ -141,9 +141,9 @@ class Language:
             "quit": _exit,
         }
 
-    def add_modules(self, tree: ast.Module, namespace: dict[str, Any]) -> None:
+    def add_modules(self, nodes: Sequence[ast.AST], namespace: dict[str, Any]) -> None:
         """Bind the well-known modules that the code uses without importing them."""
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in _READY}
+        used = {node.id for node in nodes if isinstance(node, ast.Name) and node.id in _READY}
         for name in used - namespace.keys():
             if importable(name):
                 namespace[name] = self.importer.module(name)

@@ -7,7 +7,7 @@ or what reaches into the interpreter, and leaves the rest of Python alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rlm_rs.sandbox.failure import Rejected
 from rlm_rs.sandbox.modules import importable, refusal
@@ -35,41 +35,35 @@ INTERNALS = frozenset(
 )  # fmt: skip
 
 
-def check(tree: ast.Module) -> None:
-    """Raise `Rejected` at the first thing the policy refuses."""
-    bound = _bound_names(tree)
-    guarded = set(_guarded_imports(tree))
-    for node in ast.walk(tree):
+def check(nodes: Sequence[ast.AST]) -> None:
+    """Raise `Rejected` at the first thing the policy refuses among all nodes of a tree."""
+    for node in nodes:
         match node:
-            case ast.Name(id=name, ctx=ast.Load()) if name in INSTEAD and name not in bound:
+            case ast.Name(id=name, ctx=ast.Load()) if name in INSTEAD and name not in _bound_names(nodes):
                 raise Rejected(f"{name} is not available: {INSTEAD[name]}.", node.lineno)
             case ast.Attribute(attr=name) if name in INTERNALS:
                 raise _internal(name, node.lineno)
             case ast.MatchClass(kwd_attrs=names):
                 for name in INTERNALS.intersection(names):
                     raise _internal(name, node.lineno)
-            case ast.Import() | ast.ImportFrom() if node not in guarded:
-                _check_import(node)
+            case ast.Import() | ast.ImportFrom():
+                _check_import(node, nodes)
 
 
 def _internal(name: str, line: int) -> Rejected:
     return Rejected(f"the attribute {name} belongs to the interpreter and is not available.", line)
 
 
-def _check_import(node: ast.Import | ast.ImportFrom) -> None:
+def _check_import(node: ast.Import | ast.ImportFrom, nodes: Sequence[ast.AST]) -> None:
     names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or "."]
     for name in names:
-        if not importable(name):
+        if not importable(name) and node not in _guarded_imports(nodes):
             raise Rejected(refusal(name), node.lineno)
 
 
-def _bound_names(tree: ast.Module) -> set[str]:
+def _bound_names(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Names the code gives a meaning of its own, anywhere."""
-    return set(_binding_names(tree))
-
-
-def _binding_names(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 yield name
@@ -81,9 +75,9 @@ def _binding_names(tree: ast.Module) -> Iterator[str]:
                 yield asname or name
 
 
-def _guarded_imports(tree: ast.Module) -> Iterator[ast.AST]:
-    """Imports within a `try` that expects them to fail."""
-    for node in ast.walk(tree):
+def _guarded_imports(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """What stands within a `try` that expects imports to fail."""
+    for node in nodes:
         if isinstance(node, ast.Try) and any(_expects_import_error(handler) for handler in node.handlers):
             for statement in node.body:
                 yield from ast.walk(statement)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -30,9 +31,12 @@ _GATHERING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Compiled step code: its statements, and its last expression if it ends in one."""
+    """Compiled step code: its statements, and its last expression if it ends in one.
 
-    tree: ast.Module
+    nodes: all nodes of its tree, outer ones first, the module itself being the first.
+    """
+
+    nodes: Sequence[ast.AST]
     body: CodeType
     echo: CodeType | None
 
@@ -42,17 +46,25 @@ def program(code: str) -> Program:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(code, STEP_FILE)
-        policy.check(tree)
-        return _compiled(tree)
+        nodes = tuple(ast.walk(tree))
+        policy.check(nodes)
+        defer(tree, nodes)
+        return _compiled(tree, nodes)
 
 
-def _compiled(tree: ast.Module) -> Program:
-    ready = deferring(tree)
-    last = ready.body[-1] if ready.body else None
+def _compiled(tree: ast.Module, nodes: Sequence[ast.AST]) -> Program:
+    last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
-        return Program(tree, compiled(ready, STEP_FILE), None)
-    body = ast.Module(ready.body[:-1], [])
-    return Program(tree, compiled(body, STEP_FILE), compiled(ast.Expression(last.value), STEP_FILE))
+        return Program(nodes, compiled(tree, STEP_FILE), None)
+    body = ast.Module(tree.body[:-1], [])
+    return Program(nodes, compiled(body, STEP_FILE), compiled(ast.Expression(last.value), STEP_FILE))
+
+
+def recompiled(source: str, file: str) -> CodeType:
+    """Compile the source of a kept definition."""
+    tree = ast.parse(source)
+    defer(tree, tuple(ast.walk(tree)))
+    return compiled(tree, file)
 
 
 def compiled(tree: ast.Module | ast.Expression, file: str) -> CodeType:
@@ -62,17 +74,16 @@ def compiled(tree: ast.Module | ast.Expression, file: str) -> CodeType:
     return code
 
 
-def deferring(tree: ast.Module) -> ast.Module:
+def defer(tree: ast.Module, nodes: Sequence[ast.AST]) -> None:
     """Change the tree so that sub-calls that are awaited or gathered are asked together.
 
     That is `await llm_query(…)`, the elements of the arguments of `asyncio.gather` and its kin, and those of
     a list that is later given to them. All other calls return at once.
     """
-    if not any(isinstance(node, ast.Await) or _is_gathering(node) for node in ast.walk(tree)):
-        return tree
-    lists = {name for node in ast.walk(tree) if _is_gathering(node) for name in _listed(node)}
-    _Deferring(lists).visit(tree)
-    return ast.fix_missing_locations(tree)
+    gathering = [node for node in nodes if _is_gathering(node)]
+    if gathering or any(isinstance(node, ast.Await) for node in nodes):
+        _Deferring({name for node in gathering for name in _listed(node)}).visit(tree)
+        ast.fix_missing_locations(tree)
 
 
 class _Deferring(ast.NodeTransformer):
@@ -102,8 +113,10 @@ class _Deferring(ast.NodeTransformer):
 
 
 def _is_gathering(node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(attr=name)):
+    if not isinstance(node, ast.Call):
+        return False
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in _GATHERING
     return False
 

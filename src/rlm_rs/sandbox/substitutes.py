@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NoReturn
 
 from rlm_rs.sandbox import step_re
@@ -35,20 +36,20 @@ def substitutes(
     seed: for `random` and `uuid4`. code: the step's own, quoted by `traceback`. more: modules whose
     names are made elsewhere.
     """
-    randomness = _seeded(seed)
+    randomness = cache(lambda: _seeded(seed))
     return {
         "ast": lambda: {"literal_eval": ast.literal_eval},
         "concurrent": dict,
         "datetime": lambda: {"date": Date, "datetime": DateTime},
         "io": lambda: {"StringIO": io.StringIO, "BytesIO": io.BytesIO},
         "operator": lambda: {"attrgetter": attrgetter},
-        "random": lambda: _random_names(randomness),
+        "random": lambda: _random_names(randomness()),
         "re": step_re.names,
         "sys": lambda: _sys_names(output),
         "time": _time_names,
         "traceback": lambda: _traceback_names(output, code),
         "urllib": dict,
-        "uuid": lambda: _uuid_names(randomness()),
+        "uuid": lambda: _uuid_names(randomness()()),
         "warnings": _warnings_names,
         **more,
     }
