@@ -237,10 +237,19 @@ class Run:
         return tuple(self.answers[request.key] for request in self.asked if request.key in self.answers)
 
     @property
+    def refused(self) -> int:
+        """Sub-calls of the current turn that no budget was left for."""
+        answered = self.turns[-1].subcalls if self.turns else ()
+        return sum(
+            subcall.result.meta.get("error", {}).get("code") == "BUDGET_EXCEEDED" for subcall in answered
+        )
+
+    @property
     def concluded(self) -> bool:
         """Whether nothing is left to do but to write the outcome, or not even that."""
         ended = self.finished is not None or self.final is not None or self.cancel_requested
-        return ended or (self.exhausted is not None and self.code is None)
+        # in the reserve code runs once, and asks nothing more
+        return ended or (self.exhausted is not None and (self.code is None or bool(self.pending)))
 
     def apply(self, event: Event) -> Run:
         """This run after one more event."""

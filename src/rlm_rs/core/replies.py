@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,10 @@ def _syntax_error(code: str) -> SyntaxError | None:
     if len(code) > PARSED_CHARS:
         return None
     try:
-        ast.parse(code)
+        with warnings.catch_warnings():
+            # a stray backslash in a string is the code's own affair
+            warnings.simplefilter("ignore")
+            ast.parse(code)
     except SyntaxError as error:
         return error
     except (ValueError, RecursionError, MemoryError) as error:

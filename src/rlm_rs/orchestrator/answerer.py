@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import Fenced, RlmError
+from rlm_rs.core.errors import Fenced, ProviderFailed, RlmError
 from rlm_rs.core.execution import Problem, Run
 from rlm_rs.orchestrator.children import run_child
 from rlm_rs.orchestrator.outcome import finish
@@ -25,8 +25,9 @@ RESOLVERS: Mapping[str, Resolver] = {"llm": ask_sub_model, "rlm": run_child, "se
 async def answer(run: Run, corpus: Corpus, ports: Ports) -> Run:
     """Drive an execution from wherever its journal stands to its outcome.
 
-    Raises `Fenced` if another worker goes on with it, and nothing else of our own: whatever else goes wrong
-    is the outcome.
+    Raises `Fenced` if another worker goes on with it, and `ProviderFailed` if the root model cannot be
+    reached after work was recorded: the execution stays open, so that it can go on when the provider is
+    back. Whatever else goes wrong is the outcome.
     """
     try:
         while not run.concluded:
@@ -41,6 +42,9 @@ async def answer(run: Run, corpus: Corpus, ports: Ports) -> Run:
     except Fenced:
         raise
     except RlmError as error:
+        if isinstance(error, ProviderFailed) and run.turns and run.execution.parent is None:
+            error.details["execution_id"] = run.execution.execution_id
+            raise
         return await finish(run, corpus, ports, Problem(error.code, error.message))
     else:
         return await finish(run, corpus, ports)

@@ -29,6 +29,11 @@ class Ingestion:
     spool: Path
     workers: int = 2
 
+    @property
+    def prefix(self) -> str:
+        """Where all objects of the session's documents lie."""
+        return f"s3://{self.bucket}/parsed/{self.tenant_id}/{self.session_id}/"
+
     async def ingest(self, sources: Sequence[Source], progress: Progress | None = None) -> list[Document]:
         """Parse and store all sources, in order. `progress(done, total, document)` follows along."""
         slots = asyncio.Semaphore(self.workers * 2)
@@ -66,7 +71,7 @@ class Ingestion:
                 shutil.rmtree(output)
 
     async def _stored(self, document: Document, parsed: Parsed, output: Path) -> Document:
-        place = f"s3://{self.bucket}/parsed/{self.tenant_id}/{self.session_id}/{document.doc_id}"
+        place = f"{self.prefix}{document.doc_id}"
         await self.blobs.put_folder(f"{place}/", output)
         return replace(
             document,

@@ -19,13 +19,15 @@ from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.sandbox.protocol import Final
 
 BEST_ANSWER_TOKENS = 4096
+REFUSALS = 200
+"""Sub-calls a step may be refused before it is cut short: code that ignores errors would go on for ever."""
 
 
 def used_up(run: Run, ports: Ports) -> Exhausted | None:
     """The budget that is used up, unless a best answer was asked for already.
 
-    A step in progress and its sub-calls are cut short only by time; the rest is checked before each
-    root call.
+    A step in progress is cut short only by time, or when it goes on asking though it was refused again and
+    again; the rest is checked before each root call.
     """
     if run.exhausted is not None:
         return None
@@ -33,6 +35,8 @@ def used_up(run: Run, ports: Ports) -> Exhausted | None:
     limit = working_seconds(run.execution.budgets)
     if elapsed >= limit:
         return Exhausted("max_total_seconds", run.execution.budgets.max_total_seconds, "TIMEOUT")
+    if run.pending and run.refused >= REFUSALS:
+        return Exhausted("max_llm_subcalls", run.execution.budgets.max_llm_subcalls, "BUDGET_EXCEEDED")
     if run.pending or run.code is not None:
         return None
     return exhausted(run.execution.budgets, run.spend, run.consecutive_errors)

@@ -43,7 +43,12 @@ async def create_corpus(
     progress: Progress | None = None,
 ) -> Corpus:
     """Parse sources into a new session. Raises `SessionNotReady` if not one of them can be read."""
-    documents = await ingestion.ingest(sources, progress)
+    try:
+        documents = await ingestion.ingest(sources, progress)
+    except BaseException:
+        # interrupted: leave nothing half-written
+        await ingestion.blobs.delete_prefix(ingestion.prefix)
+        raise
     readable = any(document.readable for document in documents)
     session = SessionRecord(
         tenant_id=ingestion.tenant_id,

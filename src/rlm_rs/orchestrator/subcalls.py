@@ -173,12 +173,7 @@ def _passed_chars(request: SubcallRequest, fanout: Fanout) -> int:
 
 
 def fits(run: Run, needed: Spend) -> bool:
-    """Whether the budgets hold what is needed on top of what was spent, the reserve left untouched.
-
-    Nothing fits once the reserve itself is in use.
-    """
-    if run.exhausted is not None:
-        return False
+    """Whether the budgets hold what is needed on top of what was spent, the reserve left untouched."""
     budgets = run.execution.budgets
     after = run.spend.plus(needed)
     ordinary = 1 - RESERVE_SHARE
