@@ -73,6 +73,14 @@ def test_failing_to_search_is_not_called_finding_nothing() -> None:
     assert "do not say" not in said
 
 
+def test_what_was_not_read_is_not_called_silent() -> None:
+    many, none = (SEARCH, "PASSAGES 900 in 400 documents"), "NEW 0\nQUOTES 0 in 0 documents"
+    said = reply(many, (JUDGE, none), (FURTHER, none))
+    assert purpose(said) == SAY_SO
+    assert "240 likeliest places, not all" in said
+    assert "do not say" not in said
+
+
 def test_failing_to_read_is_not_called_finding_nothing() -> None:
     error = "ERROR BUDGET_EXCEEDED: no spans are left"
     said = reply(FOUND, (JUDGE, error), (WITHOUT_SUB, error))

@@ -125,7 +125,18 @@ def not_found(task: Task) -> str:
     names = _ideas_of(task)
     looked = f" I looked for: {names}." if names else ""
     count = f"all {task.documents:,} documents" if task.documents > 1 else "the document"
+    if _saw_only_part(task):
+        part = f"I searched {count} and read the {PASSAGES_A_TIME * rounds(task):,} likeliest places, not all"
+        return f"I found no answer. {part}; none of them answers this.{looked}"
     return f"The documents do not say. I searched {count} and found no passage that answers this.{looked}"
+
+
+def _saw_only_part(task: Task) -> bool:
+    """Whether there were more places than could be read, or words too common to follow to the end."""
+    search = task.last(SEARCH, PLAINLY)
+    if search is None or not rounds(task):
+        return False
+    return search.count("PASSAGES") > PASSAGES_A_TIME * rounds(task) or "+ in " in search.output
 
 
 def best_answer(task: Task) -> str:
