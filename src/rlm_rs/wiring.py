@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 FAKE = "fake"
 OFFLINE_NOTICE = (
-    "No model key is set: answering with the offline policy, which searches and quotes but does not reason. "
-    "Set OPENAI_API_KEY for a real model."
+    "No model is configured: answering with the offline policy, which searches and quotes but does not "
+    "reason. Set OPENAI_API_KEY for a real one."
 )
 DEFAULT_MODELS = {FAKE: Models("fake-root", "fake-sub"), "openai": Models("gpt-5", "gpt-5-mini")}
 

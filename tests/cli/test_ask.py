@@ -39,7 +39,7 @@ def test_the_answer_and_its_citations_are_on_stdout_and_progress_in_words_on_std
     assert '[1] lease.txt: "Either party' in done.stdout
     assert "(quoted, verified)" in done.stdout
     notice, parsed, *turns, ended = done.stderr.splitlines()
-    assert notice.startswith("No model key is set")
+    assert notice.startswith("No model is configured")
     assert parsed.startswith("parsed  2 documents, ")
     assert [line.split("  ")[0] for line in turns] == [f"turn {n + 1}" for n in range(len(turns))]
     assert ended.startswith(f"done    answered in {len(turns)} turns (")
@@ -50,7 +50,7 @@ def test_quiet_gives_the_answer_alone(run_main: Main, notes: Path) -> None:
     done = run_main("ask", "-q", QUESTION, str(notes))
     assert "ninety days" in done.out
     assert "verified)" not in done.out
-    assert done.err.startswith("No model key is set")
+    assert done.err.startswith("No model is configured")
     assert len(done.err.splitlines()) == 1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from invoking import Ended, Main, Serve
 
-OFFLINE = "No model key is set"
+OFFLINE = "No model is configured"
 FINAL = "```repl\nFINAL('done')\n```"
 
 

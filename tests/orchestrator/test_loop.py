@@ -271,7 +271,7 @@ async def test_a_failed_subcall_is_an_answer_the_code_can_read(staged: MakeStage
 
 
 async def test_a_failing_root_ends_the_execution_with_one_line(staged: MakeStage) -> None:
-    stage = await staged([step("x = 1"), ProviderFailed("the key was refused (401)")])
+    stage = await staged([ProviderFailed("the key was refused (401)")])
     run = await stage.ask()
     end = outcome(run)
     assert end.status == ExecutionStatus.FAILED
@@ -281,6 +281,16 @@ async def test_a_failing_root_ends_the_execution_with_one_line(staged: MakeStage
     row = await stage.catalog.get_execution("local", "exec_1")
     assert row is not None
     assert row.status == ExecutionStatus.FAILED
+
+
+async def test_a_root_that_fails_after_work_was_done_leaves_the_execution_open(staged: MakeStage) -> None:
+    stage = await staged([step("x = 1"), ProviderFailed("no connection"), step("FINAL(x)")])
+    with pytest.raises(ProviderFailed, match="no connection") as failed:
+        await stage.ask()
+    assert failed.value.details["execution_id"] == "exec_1"
+    run = await stage.resume()
+    assert (outcome(run).status, outcome(run).answer) == (ExecutionStatus.COMPLETED, "1")
+    assert len(stage.model.requests) == 3
 
 
 async def test_a_finished_execution_is_not_worked_on_again(staged: MakeStage) -> None:

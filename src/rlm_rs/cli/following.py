@@ -15,6 +15,7 @@ from rlm_rs.cli.running import Interrupted
 from rlm_rs.cli.screen import Screen
 from rlm_rs.cli.streams import is_terminal, one_line, say_json, tell
 from rlm_rs.core.answers import Answer, ExecutionFailed
+from rlm_rs.core.errors import ProviderFailed
 from rlm_rs.core.execution import Event
 from rlm_rs.library import RLM
 from rlm_rs.orchestrator.event_log import event_data
@@ -63,6 +64,11 @@ def interruptible(following: Following) -> Iterator[None]:
     """Take the screen down at the end, and say after an interruption how to go on."""
     try:
         yield
+    except ProviderFailed as error:
+        if "execution_id" not in error.details:
+            raise
+        command = following.shared.resume_command(error.details["execution_id"])
+        raise ProviderFailed(f"{error.message} What was done is kept. To go on: {command}") from error
     except Interrupted:
         execution_id = following.narrator.execution_id
         if execution_id is None:

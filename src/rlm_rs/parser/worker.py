@@ -46,6 +46,8 @@ class Worker:
             stderr=log,
             env={},
             cwd="/",
+            # a Ctrl-C at the terminal is for us to handle, not for it to die of
+            process_group=0,
         )
         return cls(process, log)
 

@@ -136,6 +136,8 @@ def _spawn(control: socket.socket, leave_out: frozenset[str]) -> subprocess.Pope
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        # a Ctrl-C at the terminal is for us to handle, not for it to die of
+        process_group=0,
     )
 
 
