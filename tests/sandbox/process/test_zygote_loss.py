@@ -104,20 +104,18 @@ async def test_a_waiting_step_runs_again_after_the_zygote_was_killed(runner: Pro
 
 async def test_a_child_killed_from_outside_is_an_error_of_its_step_alone(runner: ProcessRunner) -> None:
     await runner.start()
-    other = asyncio.create_task(runner.run(step(SLOW), NOTHING))
-    task = asyncio.create_task(runner.run(step("while True: pass"), NOTHING))
+    tasks = {asyncio.create_task(runner.run(step("while True: pass"), NOTHING)) for _ in range(2)}
     await asyncio.sleep(0.1)
-    busiest = max(descendants(os.getpid()) & set(_running()), key=_cpu_ticks)
-    os.kill(busiest, signal.SIGKILL)
-    done, _ = await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
-    assert any(one.result().error is not None for one in done)
-    task.cancel()
+    before = {pid: _cpu_ticks(pid) for pid in descendants(os.getpid())}
+    await asyncio.sleep(0.3)
+    os.kill(max(before, key=lambda pid: _cpu_ticks(pid) - before[pid]), signal.SIGKILL)
+    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result().error is not None for task in done] == [True]
     assert (await runner.run(step("print('next')"), NOTHING)).stdout.strip() == "next"
-    await asyncio.gather(other, task, return_exceptions=True)
-
-
-def _running() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    assert not any(task.done() for task in left)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _cpu_ticks(pid: int) -> int:
