@@ -37,7 +37,7 @@ def watched(stage: Stage, seconds: float) -> list[int]:
 
 
 async def test_sixteen_calls_take_the_time_of_one(staged: MakeStage) -> None:
-    stage = await staged([batch(1), batch(16)], "fine")
+    stage = await staged([batch(1, "'warm'"), batch(16)], "fine")
     await stage.ask("warm up", "exec_0")
     seen = watched(stage, 0.05)
     started = time.monotonic()
