@@ -11,7 +11,15 @@ from typing import Protocol
 
 from rlm_rs.core.corpus import Corpus, Failure, Parsed
 from rlm_rs.core.model import ModelReply, ModelRequest
-from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.core.records import (
+    ApiKeyRecord,
+    AuditRecord,
+    DocumentRecord,
+    ExecutionRecord,
+    SessionRecord,
+    WorkItem,
+    WorkKind,
+)
 from rlm_rs.sandbox.protocol import StepRequest, StepResult
 
 
@@ -101,6 +109,61 @@ class Catalog(Protocol):
         self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
     ) -> tuple[Sequence[ExecutionRecord], str | None]:
         """A page of executions, newest first, and the cursor of the next page (None at the end)."""
+
+
+class Work(Protocol):
+    """What is waiting to be done, and who is doing it.
+
+    Leases keep two workers from doing the same thing at once; that no work is lost or doubled rests on the
+    journal's fence, not on them. Claims are fair between tenants: the tenant with the fewest items under
+    lease comes first, its oldest item first.
+    """
+
+    async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
+        """Ask for something to be done. Adding what is waiting or under way already changes nothing."""
+
+    async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
+        """Take an item nobody holds, or whose lease has run out; None if there is none."""
+
+    async def renew(self, item: WorkItem, owner: str, lease_seconds: float) -> WorkItem | None:
+        """Keep an item; returns it as it is now, with `cancel_requested`. None: the lease was lost."""
+
+    async def release(self, item: WorkItem, owner: str) -> None:
+        """Give an item back to be claimed again at once; nothing happens if the lease was lost."""
+
+    async def done(self, item: WorkItem, owner: str) -> None:
+        """The item is finished; nothing happens if the lease was lost."""
+
+    async def request_cancel(self, kind: WorkKind, tenant_id: str, item_id: str) -> bool:
+        """Ask that an item be stopped. False if it is not here: it is finished, or was never added."""
+
+    async def waiting(self, kind: WorkKind) -> int:
+        """How many items are not under lease."""
+
+
+class Keys(Protocol):
+    """API keys by their hash."""
+
+    async def put_key(self, key: ApiKeyRecord) -> None:
+        """Write a key; replaces the one with the same hash."""
+
+    async def find_key(self, key_hash: str) -> ApiKeyRecord | None:
+        """The key with that hash, whether or not it is still good."""
+
+    async def list_keys(self, tenant_id: str | None = None) -> Sequence[ApiKeyRecord]:
+        """All keys, or those of one tenant, oldest first."""
+
+
+class AuditLog(Protocol):
+    """Every mutating request, per tenant."""
+
+    async def write(self, entry: AuditRecord) -> None:
+        """Add an entry; it is durable on return."""
+
+    async def list_entries(
+        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+    ) -> tuple[Sequence[AuditRecord], str | None]:
+        """A page of entries, newest first, and the cursor of the next page (None at the end)."""
 
 
 class ModelProvider(Protocol):

@@ -69,3 +69,55 @@ class ExecutionRecord:
     finished_at: float | None = None
     turns: int = 0
     cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRecord:
+    """An API key as stored: never the key itself, only its HMAC. Times are seconds since the epoch.
+
+    key_hash: hex HMAC-SHA256 of the whole key with API_KEY_PEPPER. key_id: what people name it by.
+    """
+
+    key_hash: str
+    key_id: str
+    tenant_id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One mutating request: who asked for what, and how it ended. `at` is seconds since the epoch."""
+
+    tenant_id: str
+    at: float
+    request_id: str
+    key_id: str
+    method: str
+    path: str
+    status: int
+
+
+class WorkKind(StrEnum):
+    """What a worker can be asked to do."""
+
+    INGESTION = "ingestion"
+    EXECUTION = "execution"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """A session to ingest or an execution to drive, held under a lease.
+
+    attempts counts the claims so far, this one included; cancel_requested: somebody wants it stopped.
+    """
+
+    kind: WorkKind
+    tenant_id: str
+    item_id: str
+    attempts: int = 1
+    cancel_requested: bool = False
