@@ -126,3 +126,10 @@ def as_class(ranges: Ranges) -> str:
 
 def _range_text(low: int, high: int) -> str:
     return f"\\x{{{low:x}}}" if low == high else f"\\x{{{low:x}}}-\\x{{{high:x}}}"
+
+
+def prepare() -> None:
+    """Make the tables of letters and of case, which takes a tenth of a second, ahead of use."""
+    for name in ("word", "digit", "space"):
+        category(name, ascii_flag=False, ascii_text=False)
+    _unicode_case()

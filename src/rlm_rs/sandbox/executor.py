@@ -8,13 +8,14 @@ become typed errors here, with what was printed before.
 from __future__ import annotations
 
 import ast
+import codecs
 import inspect
 import warnings
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any, Protocol
 
-from rlm_rs.sandbox import rewrite, state, variables
+from rlm_rs.sandbox import charset, modules, rewrite, state, variables
 from rlm_rs.sandbox.calls import Asker, Channel, ReplayOnly
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.definitions import Definitions
@@ -37,6 +38,30 @@ from rlm_rs.sandbox.protocol import Final, StepError, StepRequest, StepResult, S
 from rlm_rs.sandbox.shelf import Shelf
 
 __all__ = ["Channel", "Meter", "ReplayOnly", "run_step"]
+
+
+_CODECS = (
+    "ascii",
+    "latin-1",
+    "cp1252",
+    "utf-8-sig",
+    "utf-16",
+    "utf-32",
+    "idna",
+    "punycode",
+    "unicode_escape",
+)
+
+
+def prepare() -> None:
+    """Make now what a step would otherwise make at its own expense, or could not load once locked.
+
+    Called at import, so that processes forked from here share it.
+    """
+    charset.prepare()
+    modules.prepare()
+    for codec in _CODECS:
+        codecs.lookup(codec)
 
 
 class Meter(Protocol):
@@ -226,3 +251,6 @@ class _Step:
 
 def _usage(meter: Meter | None) -> StepUsage:
     return StepUsage() if meter is None else meter.usage()
+
+
+prepare()

@@ -37,6 +37,8 @@ FIXED = frozenset(
 NO_ANSWER = {"content": "", "ready": False}
 """What the dict `answer` is before code puts anything into it."""
 
+_ALSO_VARIABLES = ("answer", "context", "history", "state")
+
 _READY = frozenset(
     {
         "re", "json", "math", "collections", "itertools", "functools", "statistics", "random",
@@ -169,12 +171,12 @@ def _deferred(function: Any) -> Any:
 
 def _variable(name: Any, names: Mapping[str, Any], own: list[str]) -> Any:
     """The variable of that name, or `name` itself where it is no name but a value."""
-    if type(name) is not str or any(name is value for value in names.values()):
+    if type(name) is not str:
         return name
     bare = name.strip().strip("'\"").strip()
-    if bare in names:
+    if bare in own or bare in _ALSO_VARIABLES:
         return names[bare]
-    if bare.isidentifier():
+    if bare.isidentifier() and not any(name is value for value in names.values()):
         raise NameError(f"there is no variable {bare!r}; there are {', '.join(own) or 'none yet'}")
     return name
 

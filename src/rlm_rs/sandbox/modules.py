@@ -182,14 +182,24 @@ class Importer:
         return public | dict(self._substitutes[name]()) if name in _REPLACED else public
 
 
+_EVALUATING = frozenset({"get_type_hints", "ForwardRef", "singledispatch", "singledispatchmethod"})
+"""Public names of plain modules that run text as code."""
+
+
 def _shown(name: str, members: Mapping[str, Any]) -> ModuleType:
     module = ModuleType(name)
     module.__dict__.update(members)
     return module
 
 
+def prepare() -> None:
+    """Look up what modules show, ahead of use."""
+    for module in _PLAIN.values():
+        _public(module)
+
+
 @functools.cache
 def _public(module: ModuleType) -> Mapping[str, Any]:
     names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    members = {name: getattr(module, name) for name in names}
+    members = {name: getattr(module, name) for name in names if name not in _EVALUATING}
     return {name: value for name, value in members.items() if not isinstance(value, ModuleType)}

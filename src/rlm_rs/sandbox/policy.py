@@ -28,7 +28,8 @@ INTERNALS = frozenset(
         "__globals__", "__closure__", "__code__", "__builtins__", "__subclasses__", "__mro__",
         "__bases__", "__base__", "__loader__", "__spec__", "__traceback__", "__self__", "__func__",
         "__wrapped__", "__reduce__", "__reduce_ex__", "__getstate__", "__getattribute__",
-        "__defaults__", "__kwdefaults__", "__import__", "mro", "gi_frame", "gi_code", "gi_yieldfrom",
+        "__defaults__", "__kwdefaults__", "__match_args__", "__import__", "mro", "gi_frame", "gi_code",
+        "gi_yieldfrom",
         "cr_frame", "cr_code", "cr_await", "ag_frame", "ag_code", "ag_await", "f_back", "f_builtins",
         "f_code", "f_globals", "f_locals", "tb_frame", "tb_next",
     }
@@ -41,7 +42,7 @@ def check(nodes: Sequence[ast.AST]) -> None:
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if name in INSTEAD and name not in _bound_names(nodes):
                 raise Rejected(f"{name} is not available: {INSTEAD[name]}.", node.lineno)
-            case ast.Attribute(attr=name) if name in INTERNALS:
+            case ast.Attribute(attr=name) | ast.Name(id=name) if name in INTERNALS:
                 raise _internal(name, node.lineno)
             case ast.MatchClass(kwd_attrs=names):
                 for name in INTERNALS.intersection(names):

@@ -21,12 +21,9 @@ DEFERRABLE = frozenset(
 DEFERRED = "<deferred>"
 """The global that turns a call into its deferred form; no code can spell this name."""
 
-_GATHERING = frozenset(
-    {
-        "gather", "create_task", "ensure_future", "wait_for", "as_completed", "wait",
-        "run_until_complete", "run",
-    }
-)  # fmt: skip
+_GATHERING = frozenset({"gather", "create_task", "ensure_future", "wait_for", "as_completed"})
+_OF_ASYNCIO = _GATHERING | {"run", "wait"}
+_OF_ANYTHING = frozenset({"create_task", "ensure_future", "run_until_complete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +110,16 @@ class _Deferring(ast.NodeTransformer):
 
 
 def _is_gathering(node: ast.AST) -> bool:
+    """Whether it is a call that takes awaitables."""
     if not isinstance(node, ast.Call):
         return False
     match node.func:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Name(id=name):
             return name in _GATHERING
+        case ast.Attribute(value=ast.Name(id="asyncio"), attr=name):
+            return name in _OF_ASYNCIO
+        case ast.Attribute(attr=name):
+            return name in _OF_ANYTHING
     return False
 
 

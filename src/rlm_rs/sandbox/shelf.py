@@ -256,7 +256,8 @@ class Shelf:
 
     def _scanned(self, tag: str) -> None:
         self._ending.check()
-        self._ledger.scan(WHOLE_CORPUS, 0, self.total_chars(), tag)
+        if self.mapped:
+            self._ledger.scan(WHOLE_CORPUS, 0, self.total_chars(), tag)
 
     def _apart(self) -> Iterator[Source]:
         """The documents that a scan over the mapped segments does not cover."""

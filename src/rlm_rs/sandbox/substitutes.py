@@ -42,7 +42,7 @@ def substitutes(
         "concurrent": dict,
         "datetime": lambda: {"date": Date, "datetime": DateTime},
         "io": lambda: {"StringIO": io.StringIO, "BytesIO": io.BytesIO},
-        "operator": lambda: {"attrgetter": attrgetter},
+        "operator": lambda: {"attrgetter": attrgetter, "methodcaller": methodcaller},
         "random": lambda: _random_names(randomness()),
         "re": step_re.names,
         "sys": lambda: _sys_names(output),
@@ -89,6 +89,12 @@ class DateTime(datetime.datetime, metaclass=_Like):
 for _class, _name in ((Date, "date"), (DateTime, "datetime")):
     _class.__name__ = _class.__qualname__ = _name
     _class.__module__ = "datetime"
+
+
+def methodcaller(name: str, /, *args: Any, **options: Any) -> Callable[[Any], Any]:
+    """`operator.methodcaller`, but not for what belongs to the interpreter."""
+    attrgetter(name)
+    return operator.methodcaller(name, *args, **options)
 
 
 def attrgetter(*names: str) -> Callable[[Any], Any]:

@@ -153,6 +153,16 @@ def test_names_of_its_own_are_called_as_they_are() -> None:
     assert output(code, "t") == "a!\n"
 
 
+def test_objects_of_its_own_get_text_and_not_something_to_await() -> None:
+    code = """
+class Pipeline:
+    def run(self, text):
+        return isinstance(text, str)
+print(Pipeline().run(llm_query("a")))
+"""
+    assert output(code, "t") == "True\n"
+
+
 def test_a_comprehension_and_a_generator_may_await() -> None:
     code = """
 async def each():

@@ -59,6 +59,11 @@ def test_final_var_takes_a_name_or_a_value(name: str) -> None:
     assert final(f"x = 'value'\nFINAL_VAR({name})").answer == "value"
 
 
+def test_final_var_prefers_the_name() -> None:
+    assert final("key = 'x'; x = 5; FINAL_VAR('x')").answer == "5"
+    assert final("place = 'Paris'; FINAL_VAR(place)").answer == "Paris"
+
+
 def test_final_var_of_an_unknown_name_says_what_there_is() -> None:
     assert "there are x" in failure("x = 1\nFINAL_VAR('y')", "t").message
     assert final("FINAL_VAR('the answer is 5')").answer == "the answer is 5"
