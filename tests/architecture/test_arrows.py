@@ -23,7 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "health": (APPLICATION, set()),
     "library": (APPLICATION, set()),
     "cli": (APPLICATION, {"click", "rich"}),
-    "testing": (APPLICATION | {"sandbox"}, {"pytest"}),
+    "testing": (APPLICATION | {"sandbox", "parser", "storage", "providers", "runners"}, {"pytest"}),
     "version": (set(), set()),
     "__main__": ({"cli"}, set()),
     "__init__": ({"version", "core", "library", "orchestrator"}, set()),
