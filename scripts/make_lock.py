@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMON = ("--universal", "--generate-hashes", "--no-header", "--no-emit-index-url", "--upgrade", "--quiet")
+COMMON = (
+    "--extra",
+    "service",
+    "--universal",
+    "--generate-hashes",
+    "--no-header",
+    "--no-emit-index-url",
+    "--upgrade",
+    "--quiet",
+)
 
 
 def main() -> None:
