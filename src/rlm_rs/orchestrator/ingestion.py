@@ -48,7 +48,14 @@ class Ingestion:
                 progress(done, len(sources), document)
             return document
 
-        return list(await asyncio.gather(*(one(i, source) for i, source in enumerate(sources))))
+        tasks = [asyncio.ensure_future(one(i, source)) for i, source in enumerate(sources)]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            # after a failure nothing may go on writing behind the caller's back
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ingest_one(self, index: int, source: Source) -> Document:
         document = Document(

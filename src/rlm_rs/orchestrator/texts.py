@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from rlm_rs.core.corpus import Document
+from rlm_rs.core.errors import BlobNotFound
 from rlm_rs.core.ports import Blobs
 
 CHECKPOINT_CHARS = 4096
@@ -53,12 +54,15 @@ class DocumentTexts:
         return None
 
     async def unchanged(self, document: Document) -> bool:
-        """Whether the stored text still has the checksum it was stored with."""
+        """Whether the stored text is there and has the checksum it was stored with."""
         digest = hashlib.sha256()
         if document.text_s3_uri is None:
             return False
-        async for chunk in self._blobs.stream(document.text_s3_uri):
-            digest.update(chunk)
+        try:
+            async for chunk in self._blobs.stream(document.text_s3_uri):
+                digest.update(chunk)
+        except BlobNotFound:
+            return False
         return document.text_checksum == f"sha256:{digest.hexdigest()}"
 
     async def all_unchanged(self, documents: Sequence[Document]) -> bool:
