@@ -51,6 +51,30 @@ class ExecutionNotFound(RlmError):
     code, status = "EXECUTION_NOT_FOUND", 404
 
 
+class DocumentNotFound(RlmError):
+    """There is no document {doc_id} in session {session_id}."""
+
+    code, status = "DOCUMENT_NOT_FOUND", 404
+
+
+class NotFound(RlmError):
+    """There is nothing at {path}."""
+
+    code, status = "NOT_FOUND", 404
+
+
+class MethodNotAllowed(RlmError):
+    """{path} does not take {method}."""
+
+    code, status = "METHOD_NOT_ALLOWED", 405
+
+
+class IdempotencyConflict(RlmError):
+    """That Idempotency-Key was used for another request. Use a new one."""
+
+    code, status = "IDEMPOTENCY_CONFLICT", 409
+
+
 class SessionNotReady(RlmError):
     """Session {session_id} is not ready: {reason}."""
 
@@ -153,3 +177,9 @@ class Fenced(RlmError):
     """Another worker goes on with execution {execution_id}; this one steps back."""
 
     code, status = "FENCED", 409
+
+
+class ServiceNotReady(RlmError):
+    """Not ready: {reason}."""
+
+    code, status = "NOT_READY", 503
