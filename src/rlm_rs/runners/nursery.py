@@ -222,7 +222,7 @@ class Nursery:
         if missing <= 0:
             return
         try:
-            self.control.send(json.dumps({"fork": missing}).encode())
+            self.control.send(json.dumps({"fork": missing, "warm": not self.waiting}).encode())
         except BlockingIOError:
             return  # the zygote is behind; its next message replenishes
         except (BrokenPipeError, ConnectionResetError):

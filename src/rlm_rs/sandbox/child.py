@@ -120,6 +120,12 @@ def empty_corpus() -> MappedCorpus:
         os.close(nothing)
 
 
+def rehearse(nothing: MappedCorpus) -> None:
+    """Run a step of nothing, from its arrival to its reply."""
+    request = from_dict(StepRequest, json.loads(to_json(StepRequest("", 0, WARMING))))
+    json.loads(to_json(run_under_clock(request, nothing, ReplyChannel(-1))))
+
+
 def warm(inheritance: Inheritance) -> None:
     """Go through the motions of a step, so that the pages it touches are this process's own beforehand.
 
@@ -127,8 +133,7 @@ def warm(inheritance: Inheritance) -> None:
     spends more time on that than on itself. The limits set here are far above those of any step.
     """
     set_step_limits(REHEARSAL, inheritance.private_data_bytes)
-    request = from_dict(StepRequest, json.loads(to_json(StepRequest("", 0, WARMING))))
-    json.loads(to_json(run_under_clock(request, inheritance.nothing, ReplyChannel(-1))))
+    rehearse(inheritance.nothing)
 
 
 def run_probe(source: str, descriptor: int) -> bytes:
@@ -156,12 +161,13 @@ def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
     frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
 
 
-def live(reply_socket: socket.socket, inheritance: Inheritance) -> NoReturn:
+def live(reply_socket: socket.socket, inheritance: Inheritance, warmed: bool) -> NoReturn:
     """The whole life of a child, from its first breath to its exit status. Never returns."""
     status = frames.EXIT_FAILED
     try:
         lockdown.lock_child(inheritance.parent)
-        warm(inheritance)
+        if warmed:
+            warm(inheritance)
         _serve(reply_socket, inheritance.private_data_bytes)
         status = 0
     except frames.ConnectionEnded:

@@ -3,7 +3,7 @@
 It is started by `runners.nursery` with an empty environment, imports everything a step may need once,
 and from then on only forks, reaps and talks to its host over one SOCK_SEQPACKET socket:
 
-host to zygote   {"fork": n}
+host to zygote   {"fork": n, "warm": bool}: children, warmed if nobody waits for them
 zygote to host   {"ready": layers} once; {"child": id} with the child's reply socket and pidfd;
                  {"exit": id, "status": waitstatus, "cpu": seconds, "peak": bytes}; {"failed": text}
 
@@ -37,6 +37,8 @@ ENCODINGS = (
     " raw-unicode-escape hex base64 rot13 zlib quopri"
 )
 """Encodings that step code may name."""
+REHEARSALS = 20
+"""CPython specialises code that has run a few times; what is specialised here, no child writes to."""
 
 
 @dataclass(slots=True)
@@ -55,12 +57,12 @@ class Zygote:
         body = json.dumps(message).encode()
         socket.send_fds(self.control, [body], descriptors)
 
-    def fork(self) -> None:
+    def fork(self, warm: bool) -> None:
         """Bear one child and hand its reply socket and pidfd to the host."""
         host_end, child_end = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            become_child(child_end, self.inheritance)
+            become_child(child_end, self.inheritance, warm)
         child_end.close()
         self.born += 1
         self.children[pid] = self.born
@@ -88,12 +90,13 @@ class Zygote:
         body = self.control.recv(MESSAGE_BYTES)
         if not body:
             raise ConnectionEnded
-        for _ in range(json.loads(body)["fork"]):
-            self.fork()
+        message = json.loads(body)
+        for _ in range(message["fork"]):
+            self.fork(message["warm"])
             self.reap()
 
 
-def become_child(reply_socket: socket.socket, inheritance: child.Inheritance) -> NoReturn:
+def become_child(reply_socket: socket.socket, inheritance: child.Inheritance, warm: bool) -> NoReturn:
     """The child's side of the fork: keep the reply socket alone, then wait for a step."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -101,7 +104,7 @@ def become_child(reply_socket: socket.socket, inheritance: child.Inheritance) ->
     kept = reply_socket.fileno()
     os.closerange(0, kept)
     os.closerange(kept + 1, 1 << 16)
-    child.live(reply_socket, inheritance)
+    child.live(reply_socket, inheritance, warm)
 
 
 def _private_data_bytes() -> int:
@@ -146,7 +149,10 @@ def _prepare(control: socket.socket, birth: Birth) -> Zygote:
     os.environ.clear()
     load_encodings()
     lockdown.prefer_as_memory_victim()
-    inheritance = child.Inheritance(os.getpid(), _private_data_bytes(), child.empty_corpus())
+    nothing = child.empty_corpus()
+    for _ in range(REHEARSALS):
+        child.rehearse(nothing)
+    inheritance = child.Inheritance(os.getpid(), _private_data_bytes(), nothing)
     layers = lockdown.lock_zygote(birth.namespaces, birth.leave_out)
     gc.collect()
     gc.freeze()
