@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from rlm_rs.sandbox.awaiting import Call, Deferred
 from rlm_rs.sandbox.context import ContextView, DocView, Hits, shelf_of, source_of
+from rlm_rs.sandbox.hidden import conceal
 from rlm_rs.sandbox.limits import (
     BATCH_REQUESTS,
     Ending,
@@ -98,24 +99,30 @@ class Asker:
 class Tool:
     """A function of step code that asks sub-calls. `deferred` is what `await` of it is compiled to."""
 
+    __slots__ = ("__dict__", "_asking")
+
     def __init__(
         self, name: str, draft: Callable[..., Call], ask: Callable[..., list[SubcallResult]]
     ) -> None:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = draft.__doc__
-        self._draft = draft
-        self._ask = ask
+        _put_asking(self, (draft, ask))
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        call = self._draft(*args, **options)
-        return call.value_of(self._ask(call.requests) if call.requests else [])
+        draft, ask = _asking_of(self)
+        call: Call = draft(*args, **options)
+        return call.value_of(ask(call.requests) if call.requests else [])
 
     def deferred(self, *args: Any, **options: Any) -> Deferred:
         """The same call, asked when it is awaited."""
-        return Deferred(self._draft(*args, **options), self._ask)
+        draft, ask = _asking_of(self)
+        return Deferred(draft(*args, **options), ask)
 
     def __repr__(self) -> str:
         return f"<function {self.__name__}>"
+
+
+_asking_of, _put_asking = conceal(Tool, "_asking")
 
 
 class Drafts:
@@ -282,6 +289,7 @@ class Drafts:
         place = self._shelf.locate(hit["doc_index"], hit["start_char"], hit["end_char"])
         if place is None:
             return None
+        self._shelf.source(place.position).previewed(place.start, str(hit.get("preview") or ""))
         return {**hit, "doc_index": place.position, "start_char": place.start, "end_char": place.end}
 
 

@@ -17,15 +17,21 @@ _REMEMBERED = 100_000
 
 
 class Read:
-    """One entry that is a read; `end` may still grow while code goes through a document line by line."""
+    """One entry. `end` may still grow while code goes through a document line by line.
 
-    __slots__ = ("doc_index", "end", "start", "tag")
+    spare: the text of a search hit, which the search's own entry covers when there is no room.
+    gone: no longer in the log, another entry covers what it had.
+    """
 
-    def __init__(self, doc_index: int, start: int, end: int, tag: str | None) -> None:
+    __slots__ = ("doc_index", "end", "gone", "spare", "start", "tag")
+
+    def __init__(self, doc_index: int, start: int, end: int, tag: str | None, spare: bool = False) -> None:
         self.doc_index = doc_index
         self.start = start
         self.end = end
         self.tag = tag
+        self.spare = spare
+        self.gone = False
 
 
 class Ledger:
@@ -39,7 +45,7 @@ class Ledger:
         """`cited` are the citations of earlier steps: their marks stay as they are."""
         self._max_spans = max_spans
         self._entries: list[Read] = []
-        self._seen: set[tuple[int, int, int, str | None]] = set()
+        self._seen: dict[tuple[int, int, int, str | None], Read] = {}
         self._reads = 0
         self._cites: list[Cite] = list(cited)
         self._cited_before = len(cited)
@@ -47,7 +53,10 @@ class Ledger:
 
     def read(self, doc_index: int, start: int, end: int, tag: str | None = None) -> Read | None:
         """Log a read; None if it is empty or was logged. Raises `LimitExceeded` when the log is full."""
-        if start >= end or (doc_index, start, end, tag) in self._seen:
+        logged = self._seen.get((doc_index, start, end, tag))
+        if logged is not None:
+            logged.spare = False
+        if start >= end or logged is not None:
             return None
         if self._reads >= self._max_spans and not self._make_room():
             raise LimitExceeded(
@@ -58,10 +67,19 @@ class Ledger:
         self._reads += 1
         return self._append(Read(doc_index, start, end, tag))
 
+    def grown(self, entry: Read | None, doc_index: int, start: int, end: int) -> Read | None:
+        """Log a read that goes on where `entry` ended; returns the entry that now holds it."""
+        if entry is None or entry.gone:
+            return self.read(doc_index, start, end)
+        entry.end = end
+        return entry
+
     def read_if_room(self, doc_index: int, start: int, end: int) -> None:
         """Log the text of a search hit, but let the search's own entry stand for it once the log is full."""
-        if self._reads < self._max_spans or self._make_room():
-            self.read(doc_index, start, end)
+        is_logged = (doc_index, start, end, None) in self._seen
+        if start < end and not is_logged and self._reads < self._max_spans:
+            self._reads += 1
+            self._append(Read(doc_index, start, end, None, spare=True))
 
     def scan(self, doc_index: int, start: int, end: int, tag: str) -> None:
         """Log a range as searched. It never becomes a citation."""
@@ -100,15 +118,19 @@ class Ledger:
         return tuple(self._cites[self._cited_before :])
 
     def _append(self, entry: Read) -> Read:
-        self._seen.add((entry.doc_index, entry.start, entry.end, entry.tag))
+        self._seen[entry.doc_index, entry.start, entry.end, entry.tag] = entry
         self._entries.append(entry)
         return entry
 
     def _make_room(self) -> bool:
+        """Join what touches and drop what is spare; whether there is room then."""
         plain = [entry for entry in self._entries if entry.tag is None]
-        joined = {id(entry) for entry in _joined(plain)}
-        self._entries = [entry for entry in self._entries if entry.tag is not None or id(entry) in joined]
-        self._reads -= len(plain) - len(joined)
+        kept = set(map(id, _joined(entry for entry in plain if not entry.spare)))
+        for entry in plain:
+            entry.gone = id(entry) not in kept
+        self._entries = [entry for entry in self._entries if not entry.gone]
+        self._seen = {key: entry for key, entry in self._seen.items() if not entry.gone}
+        self._reads -= len(plain) - len(kept)
         return self._reads < self._max_spans
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from rlm_rs.sandbox.hidden import conceal
 from rlm_rs.sandbox.limits import Ending
 
 _MARKER_ROOM = 60
@@ -12,8 +13,6 @@ _MARKER_ROOM = 60
 
 class Output:
     """Printed text up to `limit` characters: two thirds from the beginning, the rest from the end."""
-
-    encoding = "utf-8"
 
     def __init__(self, limit: int, ending: Ending) -> None:
         room = max(limit - _MARKER_ROOM, 0)
@@ -49,13 +48,6 @@ class Output:
             self._tail = ["".join(self._tail)[-self._limit :]]
             self._tailed = len(self._tail[0])
 
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def isatty(self) -> bool:
-        """It is not a terminal."""
-        return False
-
     def result(self) -> tuple[str, int]:
         """The text as kept, and how many characters were left out of it."""
         whole = "".join(self._head)
@@ -79,6 +71,40 @@ class Output:
 
         print_.__name__ = print_.__qualname__ = "print"
         return print_
+
+
+class Stream:
+    """The output as a file: `sys.stdout` and `sys.stderr` of step code."""
+
+    __slots__ = ("_output",)
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Print the text as it is."""
+        return _output_of(self).write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Print several."""
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+    def isatty(self) -> bool:
+        """It is not a terminal."""
+        return False
+
+
+_output_of: Callable[[Any], Output]
+_output_of, _put_output = conceal(Stream, "_output")
+
+
+def stream(output: Output) -> Stream:
+    """The output as a file."""
+    made = Stream()
+    _put_output(made, output)
+    return made
 
 
 def readable(text: str) -> str:

@@ -80,6 +80,12 @@ class Source:
             self._ledger.read_if_room(self.doc_index, self.start + start, self.start + end)
         return self._traced(start, end)
 
+    def previewed(self, start: int, preview: str) -> None:
+        """Log what a search hit shows of the text, if it shows the text as it stands there."""
+        end = start + len(preview)
+        if end <= self.length and self.peek(start, end) == preview:
+            self.hit_text(start, end)
+
     def _traced(self, start: int, end: int) -> str:
         text = self.peek(start, end)
         if self.citable:
@@ -151,12 +157,9 @@ class Source:
 
     def _grow(self, entry: Read | None, start: int, end: int) -> Read | None:
         self._ending.check()
-        if entry is not None:
-            entry.end = self.start + end
-            return entry
-        return (
-            self._ledger.read(self.doc_index, self.start + start, self.start + end) if self.citable else None
-        )
+        if not self.citable:
+            return None
+        return self._ledger.grown(entry, self.doc_index, self.start + start, self.start + end)
 
     def cite(self, start: int, end: int, note: str | None) -> str:
         """Name a range as evidence; returns its mark."""

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from rlm_rs.sandbox import step_re
 from rlm_rs.sandbox.failure import described
-from rlm_rs.sandbox.output import Output
+from rlm_rs.sandbox.output import Output, stream
 from rlm_rs.sandbox.policy import INTERNALS
 
 # datetime.strptime imports it when first called, which a locked process could not do
@@ -183,8 +183,8 @@ def _sys_names(output: Output) -> Names:
         "maxunicode": sys.maxunicode,
         "platform": sys.platform,
         "setrecursionlimit": lambda limit: None,
-        "stderr": output,
-        "stdout": output,
+        "stderr": stream(output),
+        "stdout": stream(output),
         "version": sys.version,
         "version_info": sys.version_info,
     }

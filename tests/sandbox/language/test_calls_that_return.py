@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from rlm_rs.sandbox.executor import ReplayOnly
-from rlm_rs.sandbox.protocol import StepLimits, StepRequest, StepResult, SubcallRequest, SubcallResult, View
+from rlm_rs.sandbox.protocol import (
+    SpanEntry,
+    StepLimits,
+    StepRequest,
+    StepResult,
+    SubcallRequest,
+    SubcallResult,
+    View,
+)
 
 from .steps import Scripted, answer, corpus_of, failure, output, replayed, run
 
@@ -223,6 +231,14 @@ def test_search_returns_hits_by_place_in_the_context() -> None:
     fields = {"search_enabled": True, "views": (View(1, 2),), "channel": hits(hit, outside)}
     seen = hit | {"doc_index": 0, "start_char": 1, "end_char": 3}
     assert output(code, "a" * 9, "0123456789", **fields) == f"[{seen}] 34\n"
+
+
+def test_the_preview_of_a_hit_counts_as_read_where_it_is_the_text() -> None:
+    hit = {"score": 1.0, "doc_index": 0, "start_char": 2, "end_char": 9, "preview": "234"}
+    found = hits(hit, hit | {"start_char": 5, "preview": "other"})
+    assert run("x = search('q')", "0123456789", search_enabled=True, channel=found).spans == (
+        SpanEntry(0, 2, 5),
+    )
 
 
 def test_a_failed_search_is_an_error() -> None:
