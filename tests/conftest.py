@@ -60,6 +60,6 @@ def only_loopback() -> Iterator[None]:
             raise NetworkForbidden(f"a test must not look up {name!r}")
         return lookup(host, *rest, **named)
 
-    socket.socket, socket.getaddrinfo = GuardedSocket, guarded_lookup  # type: ignore[misc, assignment]
+    socket.socket, socket.getaddrinfo = GuardedSocket, guarded_lookup  # type: ignore[misc]
     yield
     socket.socket, socket.getaddrinfo = plain, lookup  # type: ignore[misc]

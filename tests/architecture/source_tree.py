@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 PACKAGE = "rlm_rs"
@@ -33,12 +34,18 @@ class Module:
     def part(self) -> str:
         return self.name.split(".")[1] if "." in self.name else "__init__"
 
+    @cached_property
+    def imported(self) -> tuple[Import, ...]:
+        return tuple(self.imports())
+
     def imports(self) -> Iterator[Import]:
         nodes = list(ast.walk(self.tree))
         functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
         late = _inside(node for node in nodes if isinstance(node, functions))
         typing = _inside(node for node in nodes if isinstance(node, ast.If) and _is_for_types(node))
         for node in nodes:
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
             for name in _names(node):
                 yield Import(name, node.lineno, id(node) in late, id(node) in typing)
 
@@ -51,13 +58,13 @@ def _is_for_types(node: ast.If) -> bool:
     return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        assert node.module, "imports are absolute"
-        assert not node.level, "imports are absolute"
-        yield node.module
-        if node.module.startswith(PACKAGE):
-            # a member may be a module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        return
+    assert node.module, "imports are absolute"
+    assert not node.level, "imports are absolute"
+    yield node.module
+    if node.module.startswith(PACKAGE):
+        # a member may be a module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -7,7 +7,8 @@ import sys
 from source_tree import PACKAGE, Module
 
 CORE = {"core", "sandbox.protocol", "version"}
-APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library"}
+APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry"}
+ADAPTERS = {"parser", "storage", "providers", "runners", "search"}
 
 # part: (parts of the package it may import, distributions it may import; None: any)
 ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
@@ -19,11 +20,18 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "providers": (CORE | {"sandbox"}, None),
     "runners": (CORE | {"sandbox"}, None),
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
-    "wiring": (APPLICATION | {"sandbox", "parser", "storage", "providers", "runners"}, {"pydantic"}),
+    "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
     "health": (APPLICATION, set()),
     "library": (APPLICATION, set()),
     "cli": (APPLICATION, {"click", "rich"}),
-    "testing": (APPLICATION | {"sandbox", "parser", "storage", "providers", "runners"}, {"pytest"}),
+    "api": (APPLICATION, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
+    "mcp": (APPLICATION, {"mcp", "pydantic", "orjson"}),
+    "worker_entrypoint": (APPLICATION, set()),
+    "telemetry": (CORE, None),
+    "evaluation": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
+    "finetune": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
+    "search": (CORE | {"sandbox"}, None),
+    "testing": (APPLICATION | ADAPTERS | {"sandbox"}, {"pytest"}),
     "version": (set(), set()),
     "__main__": ({"cli"}, set()),
     "__init__": ({"version", "core", "library", "orchestrator"}, set()),
@@ -45,7 +53,7 @@ def test_parts_import_only_what_they_may(modules: list[Module]) -> None:
     wrong = [
         f"{module.name}:{found.line} imports {found.name}"
         for module in modules
-        for found in module.imports()
+        for found in module.imported
         if found.name.startswith(f"{PACKAGE}.")
         and _target(found.name) in parts | {"sandbox.protocol"}
         and _target(found.name).split(".")[0] != module.part
@@ -60,7 +68,7 @@ def test_parts_import_only_the_distributions_they_may(modules: list[Module]) -> 
     wrong = []
     for module in modules:
         allowed = ALLOWED[module.part][1]
-        for found in module.imports():
+        for found in module.imported:
             top = found.name.split(".")[0]
             if top in sys.stdlib_module_names or top == PACKAGE or allowed is None or top in allowed:
                 continue
@@ -72,7 +80,7 @@ def test_nothing_of_the_product_imports_what_is_shipped_for_tests(modules: list[
     wrong = [
         f"{module.name}:{found.line}"
         for module in modules
-        for found in module.imports()
+        for found in module.imported
         if found.name.startswith(f"{PACKAGE}.testing") and module.part != "testing"
     ]
     assert wrong == []
@@ -83,7 +91,7 @@ def test_no_modules_import_each_other_in_a_circle(modules: list[Module]) -> None
     left = {
         module.name: {
             found.name
-            for found in module.imports()
+            for found in module.imported
             if found.name in known and not found.in_function and not found.for_types
         }
         - {module.name}

@@ -37,7 +37,7 @@ def test_imports_stand_at_the_top_except_where_start_up_time_counts(modules: lis
         f"{module.name}:{found.line} imports {found.name}"
         for module in modules
         if module.part not in START_UP
-        for found in module.imports()
+        for found in module.imported
         if found.in_function
     ]
     assert wrong == []

@@ -51,7 +51,7 @@ OBJECTS = st.dictionaries(KEYS, JSON, max_size=4)
 COUNTS = st.integers(0, 2**40)
 SECONDS = st.floats(0, 1e9)
 RANGES = st.tuples(st.integers(-1, 5), COUNTS, COUNTS)
-SPANS = st.builds(lambda r, tag: SpanEntry(*r, tag), RANGES, st.none() | TEXT)
+SPANS = st.builds(lambda r, tag: SpanEntry(r[0], r[1], r[2], tag), RANGES, st.none() | TEXT)
 VIEWS = st.builds(View, st.integers(0, 5), COUNTS, st.none() | COUNTS)
 SPENDS = st.builds(
     Spend,
@@ -91,7 +91,9 @@ STEPS = st.builds(
     variables=OBJECTS,
     not_kept=st.lists(TEXT, max_size=2).map(tuple),
     spans=st.lists(SPANS, max_size=3).map(tuple),
-    cites=st.lists(st.builds(lambda r, n: Cite(*r, n), RANGES, st.none() | TEXT), max_size=2).map(tuple),
+    cites=st.lists(
+        st.builds(lambda r, n: Cite(r[0], r[1], r[2], n), RANGES, st.none() | TEXT), max_size=2
+    ).map(tuple),
     requests=st.lists(REQUESTS, max_size=2, unique_by=lambda r: r.key).map(tuple),
     final=st.none() | st.builds(Final, TEXT, JSON),
     yielded=st.none() | TEXT,

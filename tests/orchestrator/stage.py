@@ -73,6 +73,9 @@ class InProcessSandbox:
     async def drop(self, execution_id: str) -> None:
         self.dropped.append(execution_id)
 
+    async def forget(self, tenant_id: str, session_id: str) -> None:
+        await self._images.remove(tenant_id, session_id)
+
     async def close(self) -> None:
         """Nothing to end."""
 

@@ -34,9 +34,9 @@ def places(citations: tuple[Citation, ...]) -> list[tuple[str, int, str]]:
     ]
 
 
-async def cited(staged: MakeStage, code: str, sub: str = "", **options: object) -> list[tuple[str, int, str]]:
+async def cited(staged: MakeStage, code: str, sub: str = "") -> list[tuple[str, int, str]]:
     stage = await staged([step(code)], sub, TEXTS)
-    return places(outcome(await stage.ask(**options)).citations)
+    return places(outcome(await stage.ask()).citations)
 
 
 async def test_nothing_read_is_nothing_cited(staged: MakeStage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journal_events import EXECUTION, HISTORIES
 
@@ -17,6 +17,7 @@ STARTED = Started(execution=EXECUTION)
 REPLY = RootReplied(turn=0, text="", code="x = 1")
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORIES, st.data())
 def test_applying_a_prefix_and_then_the_rest_is_applying_all(
     events: list[Event], data: st.DataObject
@@ -27,6 +28,7 @@ def test_applying_a_prefix_and_then_the_rest_is_applying_all(
     assert reduce(Run.apply, events[cut:], prefix) == fold([STARTED, *events])
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORIES)
 def test_every_event_takes_one_number_and_moves_the_clock(events: list[Event]) -> None:
     run = fold([STARTED, *events])
@@ -35,6 +37,7 @@ def test_every_event_takes_one_number_and_moves_the_clock(events: list[Event]) -
     assert run.spend.seconds == events[-1].elapsed
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORIES)
 def test_reserved_keys_never_become_part_of_the_state(events: list[Event]) -> None:
     forged = StepRan(

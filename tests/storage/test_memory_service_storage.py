@@ -1,0 +1,31 @@
+"""Work, keys and the audit log in memory keep the contracts."""
+
+from __future__ import annotations
+
+import pytest
+
+from rlm_rs.core.ports import AuditLog, Keys, Work
+from rlm_rs.storage.memory_keys import MemoryAuditLog, MemoryKeys
+from rlm_rs.storage.memory_work import MemoryWork
+from rlm_rs.testing.audit_contract import AuditContract
+from rlm_rs.testing.clocks import StoppedClock
+from rlm_rs.testing.keys_contract import KeysContract
+from rlm_rs.testing.work_contract import WorkContract
+
+
+class TestMemoryWork(WorkContract):
+    @pytest.fixture
+    def work(self, clock: StoppedClock) -> Work:
+        return MemoryWork(clock)
+
+
+class TestMemoryKeys(KeysContract):
+    @pytest.fixture
+    def keys(self) -> Keys:
+        return MemoryKeys()
+
+
+class TestMemoryAuditLog(AuditContract):
+    @pytest.fixture
+    def audit(self) -> AuditLog:
+        return MemoryAuditLog()
