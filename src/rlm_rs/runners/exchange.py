@@ -59,12 +59,12 @@ async def read_hello(child: socket.socket) -> None:
     await _read_frame(child, {HELLO: 0})
 
 
-async def read_reply(child: socket.socket) -> bytes:
+async def read_reply(child: socket.socket) -> bytearray:
     """The body of the child's next frame. Raises `ReplyEnded`, `ReplyMalformed` or `StepProgramFailed`."""
     return await _read_frame(child, {REPLY: MAX_FRAME_BYTES})
 
 
-async def _read_frame(child: socket.socket, expected: dict[bytes, int]) -> bytes:
+async def _read_frame(child: socket.socket, expected: dict[bytes, int]) -> bytearray:
     """A frame of one of these kinds, no longer than the kind may be."""
     limits = {**expected, FAILED: MAX_FAILURE_BYTES}
     kind, length = HEADER.unpack(await _read_exactly(child, HEADER.size))
@@ -72,7 +72,7 @@ async def _read_frame(child: socket.socket, expected: dict[bytes, int]) -> bytes
         raise ReplyMalformed("it is not a reply frame")
     if length > limits[kind]:
         raise ReplyMalformed(f"it would be {length} bytes, more than the {limits[kind]} allowed")
-    body = bytes(await _read_exactly(child, length))
+    body = await _read_exactly(child, length)
     if kind == FAILED:
         raise StepProgramFailed(body.decode("utf-8", "replace"))
     return body

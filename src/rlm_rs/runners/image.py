@@ -103,13 +103,13 @@ def fingerprint(corpus: Corpus) -> str:
 
 def own_segments(corpus: Corpus) -> set[int]:
     """The documents whose text is a segment of its own: the biggest ones."""
-    big = [
-        document
-        for document in corpus.documents
-        if document.readable and document.byte_length >= OWN_SEGMENT_BYTES
-    ]
+    big = [document for document in corpus.documents if _is_big(document)]
     big.sort(key=lambda document: document.byte_length, reverse=True)
     return {document.doc_index for document in big[:MAX_OWN_SEGMENTS]}
+
+
+def _is_big(document: Document) -> bool:
+    return document.readable and document.byte_length >= OWN_SEGMENT_BYTES
 
 
 def folder_name(identifier: str) -> str:
@@ -230,7 +230,7 @@ class ImageBuild:
         pack = Pack(self._draft, self._segments)
         try:
             for chunk in _chunks(self._corpus.documents, READS_AT_ONCE):
-                read = await asyncio.gather(*(self._read(document, own) for document in chunk))
+                read = await asyncio.gather(*(self._read(document) for document in chunk))
                 for document, (text, parts) in zip(chunk, read, strict=True):
                     segment, start = await self._place(document, text, own, pack)
                     tables.add(document, segment, start, parts)
@@ -238,17 +238,24 @@ class ImageBuild:
             pack.close()
 
     async def _place(self, document: Document, text: bytes, own: set[int], pack: Pack) -> tuple[int, int]:
-        if document.doc_index not in own:
-            return pack.add(text)
-        self._segments.append(await self._own_file(document))
-        return len(self._segments) - 1, 0
+        if document.doc_index in own:
+            self._segments.append(await self._own_file(document))
+            return len(self._segments) - 1, 0
+        place = pack.begin(document.byte_length if document.readable else 0)
+        if text:
+            pack.write(text)
+        elif _is_big(document):
+            async for piece in self._blobs.stream(document.text_s3_uri or ""):
+                await asyncio.to_thread(pack.write, piece)
+            _check_length(document, pack.length - place[1])
+        return place
 
-    async def _read(self, document: Document, own: set[int]) -> tuple[bytes, Parts]:
-        """The text (empty for one that is not packed) and the parts for the tables."""
+    async def _read(self, document: Document) -> tuple[bytes, Parts]:
+        """The text, empty for one too big to hold, and the parts for the tables."""
         if not document.readable:
             return b"", Parts(b"", b"")
-        text = b"" if document.doc_index in own else await self._fetch(document.text_s3_uri)
-        if document.doc_index not in own:
+        text = b"" if _is_big(document) else await self._fetch(document.text_s3_uri)
+        if not _is_big(document):
             _check_length(document, len(text))
         ascii_only = document.byte_length == document.char_length
         index = b"" if ascii_only else await self._fetch(document.offsets_index_uri)
@@ -294,15 +301,17 @@ class Pack:
     segment: int = 0
     length: int = 0
 
-    def add(self, text: bytes) -> tuple[int, int]:
-        """Append a text; returns its segment and its first byte there."""
-        if self.file is None or self.length + len(text) > PACK_BYTES:
+    def begin(self, length: int) -> tuple[int, int]:
+        """Make room for a text of so many bytes; returns its segment and its first byte there."""
+        if self.file is None or self.length + length > PACK_BYTES:
             self._open_next()
+        return self.segment, self.length
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece of the text begun last."""
         assert self.file is not None
-        start = self.length
-        self.file.write(text)
-        self.length += len(text)
-        return self.segment, start
+        self.file.write(piece)
+        self.length += len(piece)
 
     def _open_next(self) -> None:
         self.close()

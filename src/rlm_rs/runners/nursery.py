@@ -81,7 +81,10 @@ class Child:
         if self.greeted:
             return
         try:
-            await read_hello(self.socket)
+            async with asyncio.timeout(START_SECONDS):
+                await read_hello(self.socket)
+        except TimeoutError:
+            raise Stillborn(f"it was not ready within {START_SECONDS:g} seconds") from None
         except ReplyEnded:
             raise Stillborn(describe_exit((await self.exit()).status)) from None
         except (StepProgramFailed, ReplyMalformed) as error:
@@ -164,7 +167,7 @@ class Nursery:
         try:
             machine()
         except SeccompUnavailable as error:
-            raise SandboxFailed(reason=f"{error}. Steps run on Linux (x86-64 or arm64)") from None
+            raise SandboxFailed(reason=str(error)) from None
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there:
             process = _spawn(there, leave_out)
@@ -201,7 +204,11 @@ class Nursery:
         self.waiting.append(future)
         self._replenish()
         try:
-            return await future
+            async with asyncio.timeout(START_SECONDS):
+                return await future
+        except TimeoutError:
+            self.close()
+            raise ZygoteLost from None
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
                 future.result().release()

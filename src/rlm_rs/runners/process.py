@@ -32,7 +32,7 @@ from rlm_rs.runners.nursery import Child, Nursery, Stillborn, ZygoteLost
 from rlm_rs.runners.reply import parse_reply
 from rlm_rs.runners.suspended import Suspended, SuspendedSteps
 from rlm_rs.sandbox.frames import ANSWERS, PROBE, STEP
-from rlm_rs.sandbox.layers import Layers
+from rlm_rs.sandbox.layers import LAYERS, Layers
 from rlm_rs.sandbox.protocol import StepLimits, StepRequest, StepResult, to_json
 
 ATTEMPTS = 2
@@ -69,6 +69,8 @@ class ProcessRunner:
     def __init__(self, images: CorpusImages, config: ProcessConfig | None = None) -> None:
         self._images = images
         self._config = config or ProcessConfig()
+        if unknown := self._config.leave_out - LAYERS:
+            raise ValueError(f"no layers that can be left out: {', '.join(sorted(unknown))}")
         cores = os.cpu_count() or 1
         self._spares = self._config.spares or cores
         self._slots = asyncio.Semaphore(self._config.running or 2 * cores)
@@ -98,6 +100,10 @@ class ProcessRunner:
     async def drop(self, execution_id: str) -> None:
         """Let go of the suspended steps of an execution, if any."""
         self._suspended.drop(execution_id)
+
+    async def forget(self, tenant_id: str, session_id: str) -> None:
+        """Remove the images of a session's documents."""
+        await self._images.remove(tenant_id, session_id)
 
     async def close(self) -> None:
         """End every process of the runner; it cannot be used again."""
@@ -176,11 +182,11 @@ class ProcessRunner:
     async def _go_on(self, waiting: Suspended, step: StepRequest, corpus: Corpus) -> StepResult:
         new = step.results[len(waiting.step.results) :]
         answers = {result.key: result for result in new}
-        ordered = [answers[request.key] for request in waiting.pending]
+        ordered = [to_json(answers[request.key]) for request in waiting.pending]
         async with _held(waiting.child) as held:
             try:
                 async with asyncio.timeout(ENDING_SECONDS):
-                    await send_frame(held.child.socket, ANSWERS, orjson.dumps(ordered))
+                    await send_frame(held.child.socket, ANSWERS, b"[" + b",".join(ordered) + b"]")
             except TimeoutError:
                 return outcomes.malformed(step, "its process does not take the answers")
             except ReplyEnded:
@@ -203,7 +209,7 @@ class ProcessRunner:
             asyncio.get_running_loop().call_later(age + 1, self._suspended.expire)
         return result if result.error is None else replace(result, state=step.state)
 
-    async def _read(self, child: Child, step: StepRequest) -> bytes | StepResult:
+    async def _read(self, child: Child, step: StepRequest) -> bytes | bytearray | StepResult:
         """The body of the child's reply, or the failed result that stands for its absence."""
         allowed = step.limits.seconds * self._config.wall_factor + self._config.wall_grace_seconds
         try:

@@ -30,7 +30,7 @@ _RESULT = TypeAdapter(StepResult)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
-def parse_reply(body: bytes, step: StepRequest, corpus: Corpus) -> StepResult:
+def parse_reply(body: bytes | bytearray, step: StepRequest, corpus: Corpus) -> StepResult:
     """The result in `body`. Raises `ReplyMalformed` saying what is wrong with it."""
     refuse_crowds(body)
     try:
@@ -52,7 +52,7 @@ def parse_reply(body: bytes, step: StepRequest, corpus: Corpus) -> StepResult:
     return result
 
 
-def refuse_crowds(body: bytes) -> None:
+def refuse_crowds(body: bytes | bytearray) -> None:
     """Refuse JSON with more values than any step can produce, before they are built.
 
     64 MB of `[],[],…` would be gigabytes as Python lists.
@@ -61,7 +61,7 @@ def refuse_crowds(body: bytes) -> None:
         raise ReplyMalformed(f"it holds more than {MAX_NODES} values")
 
 
-def _structural(body: bytes) -> int:
+def _structural(body: bytes | bytearray) -> int:
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 

@@ -127,12 +127,20 @@ REFUSED: dict[str, Numbers] = {
 
 @cache
 def machine() -> str:
-    """The running architecture. Raises `SeccompUnavailable` for one without tables."""
-    if not sys.platform.startswith("linux"):
-        raise SeccompUnavailable(f"system calls can be filtered on Linux only, and this is {sys.platform}")
-    name = os.uname().machine
+    """The running architecture. Raises `SeccompUnavailable` for a machine without tables."""
+    return architecture_of(sys.platform, os.uname().machine if hasattr(os, "uname") else "unknown")
+
+
+def architecture_of(platform: str, name: str) -> str:
+    """The architecture, if steps can be locked in on such a machine. Raises `SeccompUnavailable`."""
+    if not platform.startswith("linux"):
+        raise SeccompUnavailable(
+            f"system calls can be filtered on Linux only, and this is {platform}."
+            " Use a Linux machine, a Linux container, or WSL 2"
+        )
     if name not in ARCHITECTURES:
-        raise SeccompUnavailable(f"there is no system call table for the architecture {name}")
+        known = " and ".join(ARCHITECTURES)
+        raise SeccompUnavailable(f"steps can be locked in on {known}, and this is {name}")
     return name
 
 

@@ -137,8 +137,10 @@ async def test_no_more_than_48_texts_are_segments_of_their_own(
     images: CorpusImages, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_module, "OWN_SEGMENT_BYTES", 1)
-    image = await images.ensure(await make_corpus(*("x" * (n + 1) for n in range(60))))
+    texts = [chr(ord("a") + n % 26) * (n + 1) for n in range(60)]
+    image = await images.ensure(await make_corpus(*texts))
     assert len(image.paths) == 4 + 48 + 1
+    assert [text_of(image, row) for row in rows(image)] == texts
 
 
 async def test_a_text_of_another_length_is_refused(images: CorpusImages, make_corpus: MakeCorpus) -> None:

@@ -115,3 +115,21 @@ def test_a_call_of_another_architecture_ends_the_process() -> None:
 
 def test_only_the_architectures_with_tables_are_served() -> None:
     assert syscalls.machine() in ARCHITECTURES
+
+
+@pytest.mark.parametrize(
+    ("platform", "name", "words"),
+    [
+        ("darwin", "arm64", "Linux only, and this is darwin"),
+        ("win32", "AMD64", "Linux only, and this is win32"),
+        ("linux", "riscv64", "this is riscv64"),
+    ],
+)
+def test_other_machines_are_refused_in_words(platform: str, name: str, words: str) -> None:
+    with pytest.raises(syscalls.SeccompUnavailable, match=words):
+        syscalls.architecture_of(platform, name)
+
+
+@pytest.mark.parametrize("name", ["x86_64", "aarch64"])
+def test_linux_on_known_processors_is_served(name: str) -> None:
+    assert syscalls.architecture_of("linux", name) == name

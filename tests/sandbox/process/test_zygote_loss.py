@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rlm_rs.core.corpus import Corpus
+from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessConfig, ProcessRunner
 from rlm_rs.sandbox.protocol import StepLimits, StepRequest
 
@@ -128,7 +131,10 @@ def _cpu_ticks(pid: int) -> int:
 
 HOST = """
 import asyncio
+import pytest
+
 from rlm_rs.core.corpus import Corpus
+from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessRunner, ProcessConfig
 from rlm_rs.sandbox.protocol import StepRequest
@@ -175,8 +181,7 @@ async def test_every_process_is_gone_after_close(runner: ProcessRunner) -> None:
     assert await asyncio.to_thread(all_gone, below)
 
 
-def test_config_names_no_way_around_seccomp() -> None:
-    from rlm_rs.sandbox.layers import LAYERS
-
-    assert "seccomp" not in LAYERS
-    assert ProcessConfig().leave_out == frozenset()
+@pytest.mark.parametrize("layer", ["seccomp", "rlimits", "everything"])
+def test_there_is_no_way_to_leave_out_what_steps_depend_on(images: CorpusImages, layer: str) -> None:
+    with pytest.raises(ValueError, match=layer):
+        ProcessRunner(images, ProcessConfig(leave_out=frozenset({layer})))
