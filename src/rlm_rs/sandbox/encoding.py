@@ -70,8 +70,15 @@ class Encoder:
     """Turns values into JSON."""
 
     def __init__(
-        self, shelf: Shelf, definitions: Definitions, namespace: Mapping[str, Any], given: Given
+        self,
+        shelf: Shelf,
+        definitions: Definitions,
+        namespace: Mapping[str, Any],
+        given: Given,
+        max_chars: int,
     ) -> None:
+        """`max_chars` bounds the JSON of one value, so that no more than that is ever made of it."""
+        self._max_chars = self._room = max_chars
         self._shelf = shelf
         self._definitions = definitions
         self._given = given
@@ -79,6 +86,7 @@ class Encoder:
 
     def encode(self, name: str, value: Any) -> Any:
         """The value of the global `name` as JSON. Raises `NotKept`."""
+        self._room = self._max_chars
         defined = self._definition(name, value)
         return self._encode(value, ()) if defined is None else defined
 
@@ -97,6 +105,7 @@ class Encoder:
 
     def _encode(self, value: Any, inside: tuple[int, ...]) -> Any:
         kind = type(value)
+        self._take(2)
         if value is None or kind is bool:
             return value
         if issubclass(kind, enum.Enum):
@@ -118,8 +127,17 @@ class Encoder:
     def _text(self, text: str) -> Any:
         origin = self._shelf.origin(text) if len(text) >= _SLICE_CHARS else None
         if origin is None:
+            self._take(len(text))
             return readable(text)
         return {TAG: "slice", "of": [origin.doc_index, origin.start_char, origin.end_char]}
+
+    def _take(self, chars: int) -> None:
+        self._room -= chars
+        if self._room < 0:
+            raise NotKept(
+                f"it is longer than the {self._max_chars:,} characters that all variables together may take. "
+                "Keep offsets, not text"
+            )
 
     def _structured(self, kind: type, value: Any, inside: tuple[int, ...]) -> Any:
         if issubclass(kind, list):

@@ -221,8 +221,9 @@ class _Step:
         names = variables.own_names(self._namespace, self._given, FIXED)
         if self._namespace.get("answer") is self._given["answer"] and self._given["answer"] != NO_ANSWER:
             names.append("answer")
-        encoder = Encoder(self._shelf, self._definitions, self._namespace, self._origins())
-        kept, lost = variables.kept(names, self._namespace, encoder, self._request.limits.state_chars)
+        limit = self._request.limits.state_chars
+        encoder = Encoder(self._shelf, self._definitions, self._namespace, self._origins(), limit)
+        kept, lost = variables.kept(names, self._namespace, encoder, limit)
         rebound = [
             name for name in FIXED - {"state"} if self._namespace.get(name) is not self._given.get(name)
         ]

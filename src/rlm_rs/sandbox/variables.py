@@ -11,6 +11,9 @@ from rlm_rs.sandbox.protocol import JsonObject
 
 _ORDER = "order"
 
+MAX_NAMES = 1_000
+"""Top-level names that are kept."""
+
 
 def own_names(namespace: Mapping[str, Any], given: Mapping[str, Any], fixed: frozenset[str]) -> list[str]:
     """The names that step code made: not those it was given and left alone, nor the `fixed` ones."""
@@ -28,10 +31,10 @@ def kept(
 ) -> tuple[dict[str, Any], list[str]]:
     """The variables as JSON, and in words which could not be kept.
 
-    When together they are longer than `max_chars`, the largest are left out.
+    When together they are longer than `max_chars`, the largest are left out; of very many, the last.
     """
     encoded, lost = {}, []
-    for order, name in enumerate(names):
+    for order, name in enumerate(names[:MAX_NAMES]):
         try:
             encoded[name] = _ordered(encoder.encode(name, namespace[name]), order)
         except NotKept as reason:
@@ -43,6 +46,8 @@ def kept(
         f"{name}: {size:,} characters; all variables together may take {max_chars:,}. Keep offsets, not text"
         for name, size in too_large.items()
     ]
+    if len(names) > MAX_NAMES:
+        lost.append(f"{len(names) - MAX_NAMES:,} more names: at most {MAX_NAMES:,} are kept; use a dict")
     return {name: value for name, value in encoded.items() if name not in too_large}, lost
 
 

@@ -196,7 +196,28 @@ def test_long_text_that_was_read_is_kept_by_reference() -> None:
 def test_variables_that_are_too_large_are_named_and_the_others_kept() -> None:
     result = run("big = 'x' * 5000; small = 'y' * 100", "t", limits=StepLimits(state_chars=1000))
     assert list(result.variables) == ["small"]
-    assert result.not_kept[0].startswith("big: 5,002 characters")
+    assert result.not_kept[0].startswith("big: it is longer than the 1,000 characters")
+
+
+def test_very_many_names_are_said_to_be_too_many() -> None:
+    result = run("for n in range(1500): globals()[f'v{n}'] = n", "t")
+    assert (len(result.variables), len(result.not_kept)) == (1_000, 1)
+    assert "501 more names" in result.not_kept[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["list(range(3_000_000))", "'é' * 20_000_000", "[['x' * 99] * 10**5] * 10**4"]
+)
+def test_a_huge_value_is_given_up_early(value: str) -> None:
+    result = run(f"x = {value}; y = 1", "t")
+    assert (result.error, list(result.variables)) == (None, ["y"])
+    assert [lost[:40] for lost in result.not_kept] == ["x: it is longer than the 500,000 charact"]
+
+
+def test_of_variables_that_do_not_fit_together_the_largest_go() -> None:
+    result = run("a = 'x' * 600; b = 'y' * 700; c = 'z' * 100", "t", limits=StepLimits(state_chars=1000))
+    assert list(result.variables) == ["a", "c"]
+    assert result.not_kept[0].startswith("b: 702 characters")
 
 
 def test_variables_survive_a_failed_step_but_not_a_step_that_never_began() -> None:
