@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 
@@ -12,11 +13,20 @@ from rlm_rs.sandbox.protocol import StepError, StepRequest, StepResult, StepUsag
 MEMORY_SHARE = 0.7
 """A child killed or aborted with at least this share of its memory limit in use died of memory."""
 
+WATCHED = frozenset({"SANDBOX_VIOLATION", "SANDBOX_PROTOCOL_ERROR", "SANDBOX_CRASHED"})
+"""Ends that ordinary code does not come to: an operator finds them in the log. The kernel's audit log,
+where there is one, names the system call of a violation."""
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+
 KEPT = "State and variables are as before the step; what it printed is lost."
 
 
 def failed(step: StepRequest, code: str, message: str, ended: Ended | None = None) -> StepResult:
     """A finished result that changes nothing and says why."""
+    if code in WATCHED:
+        _log.warning("step %s/%s ended with %s: %.500r", step.execution_id, step.turn, code, message)
     usage = StepUsage(0.0, ended.cpu_seconds, ended.peak_memory_bytes) if ended else StepUsage()
     return StepResult(
         status="finished",
