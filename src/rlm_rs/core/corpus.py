@@ -80,6 +80,8 @@ class Document:
     ingest_status: IngestStatus = IngestStatus.REGISTERED
     failure: Failure | None = None
     raw_s3_uri: str | None = None
+    raw_s3_version_id: str | None = None
+    raw_s3_etag: str | None = None
     raw_checksum: str | None = None
     text_s3_uri: str | None = None
     meta_s3_uri: str | None = None

@@ -48,11 +48,30 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and the answer it was given."""
+
+    execution_id: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a follow-up question goes on from: what was said, oldest first, and what the last one kept."""
+
+    exchanges: tuple[Exchange, ...]
+    state: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """What an execution was started with; it never changes. created_at is seconds since the epoch.
 
     views, texts: what it runs over (None and empty: all documents of the session).
     depth: 0 for one a user started, 1 for its children.
+    output_schema: JSON Schema that the answer satisfies. options: what its surface was asked for besides.
     """
 
     execution_id: str
@@ -69,6 +88,9 @@ class Execution:
     views: tuple[View, ...] | None = None
     texts: tuple[str, ...] = ()
     created_at: float = 0.0
+    output_schema: Mapping[str, Any] | None = None
+    earlier: Earlier | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +114,8 @@ class RootReplied(_Stamped):
     """The root model replied. With neither `code` nor `final`, `problem` is what it is told.
 
     exhausted: the status to end with, when this was the one question for a best answer.
-    cost_usd is None when the model's price is unknown.
+    state: what replaces the state kept so far, where a client writes the code. cost_usd is None when the
+    model's price is unknown.
     """
 
     turn: int
@@ -107,6 +130,7 @@ class RootReplied(_Stamped):
     prompt_chars: int = 0
     prompt_version: str = ""
     exhausted: str | None = None
+    state: Mapping[str, Any] | None = None
     cache_hit: bool = False
     seconds: float = 0.0
     type: Literal["RootReplied"] = "RootReplied"
@@ -280,6 +304,7 @@ class Run:
             pending=(),
             asked=(),
             answers={},
+            state=self.state if event.state is None else _own_state(event.state),
             spend=spend,
             step_spend=spend,
             consecutive_errors=self.consecutive_errors + (event.problem is not None),
@@ -297,7 +322,7 @@ class Run:
             asked=(),
             answers={},
             pending=queued,
-            state={name: value for name, value in result.state.items() if name not in RESERVED_STATE_KEYS},
+            state=_own_state(result.state),
             variables=result.variables,
             tool_status={**self.tool_status, **{request.key: "pending" for request in queued}},
             final=result.final,
@@ -326,6 +351,16 @@ class Run:
         return tuple(sorted((*turn.subcalls, event), key=lambda subcall: place.get(subcall.request.key, -1)))
 
 
+def begun(execution: Execution) -> Run:
+    """The run of an execution that has only started: a follow-up has what the earlier one kept."""
+    earlier = execution.earlier
+    return Run(execution, state=earlier.state, variables=earlier.variables) if earlier else Run(execution)
+
+
+def _own_state(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in state.items() if name not in RESERVED_STATE_KEYS}
+
+
 def _with_result(
     results: Mapping[str, Mapping[str, Any]], event: SubcallResolved, order: Iterable[str]
 ) -> Mapping[str, Mapping[str, Any]]:
@@ -347,7 +382,7 @@ def fold(events: Iterable[Event]) -> Run | None:
         return None
     if not isinstance(first, Started):
         raise ValueError(f"a journal starts with Started, not {first.type}")
-    run = Run(first.execution)
+    run = begun(first.execution)
     for event in stream:
         run = run.apply(event)
     return run

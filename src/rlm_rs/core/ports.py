@@ -17,6 +17,7 @@ from rlm_rs.core.records import (
     DocumentRecord,
     ExecutionRecord,
     SessionRecord,
+    SessionStatus,
     WorkItem,
     WorkKind,
 )
@@ -96,6 +97,15 @@ class Catalog(Protocol):
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         """Write document rows; replaces those with the same session and id."""
 
+    async def move_session(self, session: SessionRecord, expected: SessionStatus) -> bool:
+        """Replace a session's row, its documents left alone, if its status is still the expected one.
+
+        Returns whether it was. So two who change a session at once do not undo each other's change.
+        """
+
+    async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
+        """Sessions of all tenants whose time is over at `now` and whose data was not removed yet."""
+
     async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
         """All documents of a session in `doc_index` order."""
 
@@ -104,6 +114,9 @@ class Catalog(Protocol):
 
     async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
         """An execution of that tenant, or None."""
+
+    async def delete_execution(self, tenant_id: str, execution_id: str) -> None:
+        """Remove an execution's row. Removing nothing is not an error."""
 
     async def list_executions(
         self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
@@ -125,11 +138,19 @@ class Work(Protocol):
     async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
         """Take an item nobody holds, or whose lease has run out; None if there is none."""
 
+    async def claim_item(
+        self, kind: WorkKind, tenant_id: str, item_id: str, owner: str, lease_seconds: float
+    ) -> WorkItem | None:
+        """Take this item, in whatever order; None if somebody holds it or it is not here."""
+
     async def renew(self, item: WorkItem, owner: str, lease_seconds: float) -> WorkItem | None:
         """Keep an item; returns it as it is now, with `cancel_requested`. None: the lease was lost."""
 
-    async def release(self, item: WorkItem, owner: str) -> None:
-        """Give an item back to be claimed again at once; nothing happens if the lease was lost."""
+    async def release(self, item: WorkItem, owner: str, *, counted: bool = True) -> None:
+        """Give an item back to be claimed again at once; nothing happens if the lease was lost.
+
+        counted=False takes the claim off its attempts: the worker stops, the item did nothing wrong.
+        """
 
     async def done(self, item: WorkItem, owner: str) -> None:
         """The item is finished; nothing happens if the lease was lost."""
@@ -149,6 +170,9 @@ class Keys(Protocol):
 
     async def find_key(self, key_hash: str) -> ApiKeyRecord | None:
         """The key with that hash, whether or not it is still good."""
+
+    async def mark_used(self, key_hash: str, at: float) -> None:
+        """Set when a key was last used and nothing else of it, so that a revocation is never undone."""
 
     async def list_keys(self, tenant_id: str | None = None) -> Sequence[ApiKeyRecord]:
         """All keys, or those of one tenant, oldest first."""
@@ -209,6 +233,9 @@ class Sandbox(Protocol):
 
     async def drop(self, execution_id: str) -> None:
         """Let go of the suspended steps of an execution, if any."""
+
+    async def forget(self, tenant_id: str, session_id: str) -> None:
+        """Remove whatever is kept of a session's documents so that steps begin faster."""
 
     async def close(self) -> None:
         """End every process of the runner."""

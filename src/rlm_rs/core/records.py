@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Literal
 
 from rlm_rs.core.corpus import Document
+
+
+ReadinessMode = Literal["LAX", "STRICT"]
 
 
 class SessionStatus(StrEnum):
@@ -35,6 +39,7 @@ class SessionRecord:
     """A corpus plus configuration, with a time to live. Times are seconds since the epoch.
 
     fingerprint identifies the corpus by content, so that the same files need no second parsing.
+    models_default and budgets_default hold for its executions, field by field, where they name none.
     """
 
     tenant_id: str
@@ -44,6 +49,8 @@ class SessionRecord:
     expires_at: float | None = None
     fingerprint: str | None = None
     options: dict[str, object] = field(default_factory=dict)
+    models_default: dict[str, str] = field(default_factory=dict)
+    budgets_default: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ class ExecutionRecord:
     finished_at: float | None = None
     turns: int = 0
     cost_usd: float | None = None
+    mode: str = "ANSWERER"
+    output_mode: str = "ANSWER"
 
 
 @dataclass(frozen=True, slots=True)

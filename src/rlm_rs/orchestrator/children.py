@@ -41,6 +41,8 @@ def child_execution(fanout: Fanout, request: SubcallRequest) -> Execution:
         views=views,
         texts=texts,
         created_at=time.time(),
+        output_schema=None,
+        earlier=None,
     )
 
 

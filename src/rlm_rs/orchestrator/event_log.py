@@ -19,7 +19,7 @@ import orjson
 from pydantic import Field, TypeAdapter
 
 from rlm_rs.core.errors import ChecksumMismatch, ExecutionNotFound
-from rlm_rs.core.execution import Event, Execution, Run, Started, fold
+from rlm_rs.core.execution import Event, Execution, Run, Started, begun, fold
 from rlm_rs.core.ports import Blobs, Journal
 from rlm_rs.core.wellformed import well_formed
 
@@ -53,7 +53,7 @@ class EventLog:
             return known
         execution = replace(execution, question=well_formed(execution.question))
         await self._write(execution, 0, Started(execution=execution, at=time.time()))
-        return Run(execution)
+        return begun(execution)
 
     async def append(self, run: Run, event: Event) -> Run:
         """Record an event and return the run after it. Raises `Fenced` if another worker went on."""
@@ -66,8 +66,8 @@ class EventLog:
 
         The clock goes on from the journal's last event when it is first asked for, and runs until `forget`.
         """
-        begun = self._clocks.setdefault(run.execution.execution_id, time.monotonic() - run.spend.seconds)
-        return time.monotonic() - begun
+        started = self._clocks.setdefault(run.execution.execution_id, time.monotonic() - run.spend.seconds)
+        return time.monotonic() - started
 
     async def replay(self, tenant_id: str, execution_id: str) -> Run | None:
         """The run as its journal has it, or None. Another tenant's execution is None too."""

@@ -194,6 +194,8 @@ def record_of(run: Run) -> ExecutionRecord:
             question=execution.question,
             created_at=execution.created_at,
             parent_id=execution.parent.execution_id if execution.parent else None,
+            mode=execution.mode,
+            output_mode=execution.output_mode,
         ),
         finished_at=end.at if end else None,
         turns=run.spend.turns,

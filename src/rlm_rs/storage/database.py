@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_age ON sessions (tenant_id, created_at, session_id);
 CREATE INDEX IF NOT EXISTS sessions_by_fingerprint ON sessions (tenant_id, fingerprint, created_at);
+CREATE INDEX IF NOT EXISTS sessions_by_end
+    ON sessions (json_extract(CAST(record AS TEXT), '$.expires_at'))
+    WHERE json_extract(CAST(record AS TEXT), '$.status') <> 'EXPIRED';
 CREATE TABLE IF NOT EXISTS documents (
     tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_id TEXT NOT NULL,
     doc_index INTEGER NOT NULL, record BLOB NOT NULL,
@@ -40,6 +43,26 @@ CREATE TABLE IF NOT EXISTS executions (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS executions_by_age ON executions (tenant_id, created_at, execution_id);
 CREATE INDEX IF NOT EXISTS executions_by_session ON executions (tenant_id, session_id, created_at);
+CREATE TABLE IF NOT EXISTS work (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL, tenant_id TEXT NOT NULL, item_id TEXT NOT NULL,
+    owner TEXT, lease_until REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, cancel_requested INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (kind, tenant_id, item_id)
+);
+CREATE INDEX IF NOT EXISTS work_by_age ON work (kind, tenant_id, number, lease_until);
+CREATE INDEX IF NOT EXISTS work_by_lease ON work (kind, tenant_id, lease_until);
+CREATE INDEX IF NOT EXISTS work_free ON work (kind, lease_until);
+CREATE TABLE IF NOT EXISTS api_keys (
+    key_hash TEXT PRIMARY KEY, key_id TEXT NOT NULL, tenant_id TEXT NOT NULL, name TEXT NOT NULL,
+    scopes TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL, revoked_at REAL, last_used_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS api_keys_by_tenant ON api_keys (tenant_id, created_at, key_id);
+CREATE INDEX IF NOT EXISTS api_keys_by_age ON api_keys (created_at, key_id);
+CREATE TABLE IF NOT EXISTS audit_log (
+    tenant_id TEXT NOT NULL, at REAL NOT NULL, entry_id TEXT NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, at, entry_id)
+) WITHOUT ROWID;
 """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rlm_rs.core.errors import Fenced
-from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord, SessionStatus
 from rlm_rs.storage.pages import after, checked_limit, page_of
 
 T = TypeVar("T")
@@ -64,6 +64,18 @@ class MemoryCatalog:
         self._sessions.pop((tenant_id, session_id), None)
         self._documents.pop((tenant_id, session_id), None)
 
+    async def move_session(self, session: SessionRecord, expected: SessionStatus) -> bool:
+        key = (session.tenant_id, session.session_id)
+        known = self._sessions.get(key)
+        if known is None or known.status != expected:
+            return False
+        self._sessions[key] = session
+        return True
+
+    async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
+        ended = [s for s in self._sessions.values() if s.status != SessionStatus.EXPIRED and _is_over(s, now)]
+        return sorted(ended, key=lambda session: session.expires_at or 0.0)[: checked_limit(limit)]
+
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         for row in documents:
             rows = self._documents.setdefault((row.tenant_id, row.session_id), {})
@@ -78,6 +90,9 @@ class MemoryCatalog:
 
     async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
         return self._executions.get((tenant_id, execution_id))
+
+    async def delete_execution(self, tenant_id: str, execution_id: str) -> None:
+        self._executions.pop((tenant_id, execution_id), None)
 
     async def list_executions(
         self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
@@ -96,6 +111,10 @@ def _page(
     last = after(cursor)
     older = sorted((row for row in rows if place(row) < last), key=place, reverse=True)
     return page_of(older, checked_limit(limit), place)
+
+
+def _is_over(session: SessionRecord, now: float) -> bool:
+    return session.expires_at is not None and session.expires_at <= now
 
 
 def _session_place(session: SessionRecord) -> tuple[float, str]:

@@ -9,11 +9,15 @@ import apsw
 from pydantic import TypeAdapter
 
 from rlm_rs.core.errors import Fenced
-from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord
+from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord, SessionStatus
 from rlm_rs.storage.database import Database
 from rlm_rs.storage.pages import after, checked_limit, page_of
 
 T = TypeVar("T")
+
+# spelt as the index in database.py has it, or it is not used
+EXPIRES_AT = "json_extract(CAST(record AS TEXT), '$.expires_at')"
+STATUS = "json_extract(CAST(record AS TEXT), '$.status')"
 
 SESSION = TypeAdapter(SessionRecord)
 DOCUMENT = TypeAdapter(DocumentRecord)
@@ -93,6 +97,24 @@ class SqliteCatalog:
 
         await self._db.write(remove)
 
+    async def move_session(self, session: SessionRecord, expected: SessionStatus) -> bool:
+        key = (session.tenant_id, session.session_id)
+        change = f"""UPDATE sessions SET fingerprint = ?, record = ?
+                     WHERE tenant_id = ? AND session_id = ? AND {STATUS} = ?"""
+
+        def move(db: apsw.Connection) -> bool:
+            db.execute(change, (session.fingerprint, SESSION.dump_json(session), *key, str(expected)))
+            return bool(db.changes())
+
+        return await self._db.write(move)
+
+    async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
+        query = f"""SELECT record FROM sessions WHERE {EXPIRES_AT} <= ? AND {STATUS} <> 'EXPIRED'
+                    ORDER BY {EXPIRES_AT} LIMIT ?"""
+        return [
+            SESSION.validate_json(row[0]) for row in await self._db.read(query, (now, checked_limit(limit)))
+        ]
+
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         await self._db.write(lambda db: _insert_documents(db, documents))
 
@@ -115,6 +137,10 @@ class SqliteCatalog:
     async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
         query = "SELECT record FROM executions WHERE tenant_id = ? AND execution_id = ?"
         return _one(EXECUTION, await self._db.read(query, (tenant_id, execution_id)))
+
+    async def delete_execution(self, tenant_id: str, execution_id: str) -> None:
+        remove = "DELETE FROM executions WHERE tenant_id = ? AND execution_id = ?"
+        await self._db.write(lambda db: db.execute(remove, (tenant_id, execution_id)))
 
     async def list_executions(
         self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
