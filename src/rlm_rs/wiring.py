@@ -17,7 +17,17 @@ from pydantic import SecretStr
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SandboxFailed, SettingInvalid, ValidationFailed
 from rlm_rs.core.execution import Models
-from rlm_rs.core.ports import Blobs, Catalog, Journal, ModelProvider, Parser, Sandbox
+from rlm_rs.core.ports import (
+    AuditLog,
+    Blobs,
+    Catalog,
+    Journal,
+    Keys,
+    ModelProvider,
+    Parser,
+    Sandbox,
+    Work,
+)
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.ingestion import Ingestion
@@ -33,6 +43,8 @@ from rlm_rs.settings import Settings
 from rlm_rs.storage.blobs import DirectoryBlobs
 from rlm_rs.storage.database import Database, sqlite_version
 from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
+from rlm_rs.storage.sqlite_keys import SqliteAuditLog, SqliteKeys
+from rlm_rs.storage.sqlite_work import SqliteWork
 
 if TYPE_CHECKING:
     from rlm_rs.providers.openai import OpenAIConfig
@@ -54,6 +66,9 @@ class Wiring:
     parser: Parser
     database: Database
     spool: Path
+    work: Work
+    keys: Keys
+    audit: AuditLog
 
     def models(self, root: str | None = None, sub: str | None = None) -> Models:
         """The models to use: as named here, else as configured, else the provider's defaults."""
@@ -152,7 +167,16 @@ def wire(
     sandbox = sandbox or ProcessRunner(CorpusImages(blobs, data_dir / "images"))
     ports = _ports(settings, SqliteJournal(database), SqliteCatalog(database), blobs, provider, sandbox)
     spool = data_dir / "spool" / new_session_id()
-    return Wiring(settings, ports, ParserPool(workers=settings.parser_workers), database, spool)
+    return Wiring(
+        settings,
+        ports,
+        ParserPool(workers=settings.parser_workers),
+        database,
+        spool,
+        work=SqliteWork(database),
+        keys=SqliteKeys(database),
+        audit=SqliteAuditLog(database),
+    )
 
 
 def _ports(
