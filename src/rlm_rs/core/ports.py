@@ -17,6 +17,7 @@ from rlm_rs.core.records import (
     DocumentRecord,
     ExecutionRecord,
     SessionRecord,
+    SessionStatus,
     WorkItem,
     WorkKind,
 )
@@ -96,6 +97,15 @@ class Catalog(Protocol):
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         """Write document rows; replaces those with the same session and id."""
 
+    async def move_session(self, session: SessionRecord, expected: SessionStatus) -> bool:
+        """Replace a session's row, its documents left alone, if its status is still the expected one.
+
+        Returns whether it was. So two who change a session at once do not undo each other's change.
+        """
+
+    async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
+        """Sessions of all tenants whose time is over at `now` and whose data was not removed yet."""
+
     async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
         """All documents of a session in `doc_index` order."""
 
@@ -104,6 +114,9 @@ class Catalog(Protocol):
 
     async def get_execution(self, tenant_id: str, execution_id: str) -> ExecutionRecord | None:
         """An execution of that tenant, or None."""
+
+    async def delete_execution(self, tenant_id: str, execution_id: str) -> None:
+        """Remove an execution's row. Removing nothing is not an error."""
 
     async def list_executions(
         self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
@@ -206,6 +219,18 @@ class Parser(Protocol):
         """End every process of the parser."""
 
 
+class StoredParser(Protocol):
+    """Documents of the blob store to canonical text in the blob store."""
+
+    async def parse_stored(
+        self, uri: str, source_name: str, mime_type: str | None, output_prefix: str
+    ) -> Parsed | Failure:
+        """Parse an object and store what `Parser.parse` writes below a URI prefix that ends in `/`.
+
+        Raises `ParserFailed` if the parser cannot be reached: that says nothing of the document.
+        """
+
+
 class Sandbox(Protocol):
     """Where steps run."""
 
@@ -220,6 +245,9 @@ class Sandbox(Protocol):
 
     async def drop(self, execution_id: str) -> None:
         """Let go of the suspended steps of an execution, if any."""
+
+    async def forget(self, tenant_id: str, session_id: str) -> None:
+        """Remove whatever is kept of a session's documents so that steps begin faster."""
 
     async def close(self) -> None:
         """End every process of the runner."""

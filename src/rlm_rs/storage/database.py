@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_by_age ON sessions (tenant_id, created_at, session_id);
 CREATE INDEX IF NOT EXISTS sessions_by_fingerprint ON sessions (tenant_id, fingerprint, created_at);
+CREATE INDEX IF NOT EXISTS sessions_by_end
+    ON sessions (json_extract(CAST(record AS TEXT), '$.expires_at'))
+    WHERE json_extract(CAST(record AS TEXT), '$.status') <> 'EXPIRED';
 CREATE TABLE IF NOT EXISTS documents (
     tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_id TEXT NOT NULL,
     doc_index INTEGER NOT NULL, record BLOB NOT NULL,

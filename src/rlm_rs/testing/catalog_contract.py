@@ -125,6 +125,37 @@ class CatalogContract:
         assert await catalog.get_execution(MINE, "exec_001") == ended
         assert await catalog.list_executions(MINE) == ([ended], None)
 
+    async def test_a_removed_execution_is_gone_and_the_others_stay(self, catalog: Catalog) -> None:
+        for tenant, number in ((MINE, 1), (MINE, 2), (THEIRS, 1)):
+            await catalog.put_execution(execution(number, tenant))
+        await catalog.delete_execution(MINE, "exec_001")
+        await catalog.delete_execution(MINE, "exec_001")
+        assert await catalog.list_executions(MINE) == ([execution(2)], None)
+        assert await catalog.list_executions(THEIRS) == ([execution(1, THEIRS)], None)
+
+    async def test_a_session_moves_on_only_from_where_it_is_expected(self, catalog: Catalog) -> None:
+        creating = session(0, status=SessionStatus.CREATING)
+        await catalog.put_session(creating, [document(0)])
+        deleting = replace(creating, status=SessionStatus.DELETING, fingerprint="f")
+        assert await catalog.move_session(deleting, SessionStatus.CREATING)
+        assert not await catalog.move_session(session(0), SessionStatus.CREATING)
+        assert not await catalog.move_session(session(1), SessionStatus.CREATING)
+        assert await catalog.get_session(MINE, "sess_000") == deleting
+        assert await catalog.find_session(MINE, "f") == deleting
+        assert await catalog.list_documents(MINE, "sess_000") == [document(0)]
+
+    async def test_ended_sessions_are_found_for_all_tenants_until_they_are_cleared(
+        self, catalog: Catalog
+    ) -> None:
+        ended = [session(0, expires_at=10.0), session(1, THEIRS, expires_at=9.5)]
+        others = [session(2, expires_at=10.5), session(3)]
+        cleared = session(4, expires_at=1.0, status=SessionStatus.EXPIRED)
+        for row in (*ended, *others, cleared):
+            await catalog.put_session(row, [])
+        assert list(await catalog.list_ended_sessions(10.0)) == [ended[1], ended[0]]
+        assert list(await catalog.list_ended_sessions(10.0, limit=1)) == [ended[1]]
+        assert list(await catalog.list_ended_sessions(9.0)) == []
+
     async def test_tenants_do_not_see_each_other(self, catalog: Catalog) -> None:
         await catalog.put_session(session(0, fingerprint="f"), [document(0)])
         await catalog.put_execution(execution(0))
