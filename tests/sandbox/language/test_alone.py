@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,8 @@ from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.executor import ReplayOnly, run_step
 from rlm_rs.sandbox.protocol import StepRequest, to_json
 corpus = MappedCorpus.open([os.memfd_create("empty") for _ in range(4)])
-request = StepRequest("e", 0, "import re\\nprint(re.findall('(?i)[é-ö]', context[0]), len(context))", texts=("É",))
+code = "import re\\nprint(re.findall('(?i)[é-ö]', context[0]), len(context))"
+request = StepRequest("e", 0, code, texts=("É",))
 print(to_json(run_step(request, corpus, ReplayOnly())).decode())
 """
 
@@ -38,4 +40,4 @@ def test_it_runs_zipped_and_alone(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False
     )
     assert ran.stderr == ""
-    assert """"stdout":"['É'] 1\\\\n\"""" in ran.stdout
+    assert json.loads(ran.stdout)["stdout"] == "['É'] 1\n"
