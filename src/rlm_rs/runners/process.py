@@ -49,7 +49,8 @@ class ProcessConfig:
     running: steps at work at once (None: twice the cores). spares: children kept ready (None: the
     cores). suspended: steps that wait in a live child, none longer than `suspended_seconds`.
     wall_factor, wall_grace_seconds: a step is ended after `seconds * wall_factor + wall_grace_seconds`
-    by the host's clock, its waiting for sub-calls not counted.
+    by the host's clock, its waiting for sub-calls not counted. That is for code that blocks; work is
+    bounded by CPU time, so that a busy machine does not change what a step gives.
     leave_out: layers of `sandbox.layers.LAYERS` not to take, so that tests can prove the others alone. There
     is no way to leave out seccomp.
     """
@@ -58,8 +59,8 @@ class ProcessConfig:
     spares: int | None = None
     suspended: int = 64
     suspended_seconds: float = 900.0
-    wall_factor: float = 2.0
-    wall_grace_seconds: float = 2.0
+    wall_factor: float = 3.0
+    wall_grace_seconds: float = 5.0
     leave_out: frozenset[str] = frozenset()
 
 

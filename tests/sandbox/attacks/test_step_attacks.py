@@ -74,7 +74,7 @@ async def battlefield(
     await blobs.put("s3://b/text", TEXT.encode())
     corpus = Corpus("t", "s", (document(),))
     config = ProcessConfig(
-        running=4, spares=3, wall_factor=1.0, wall_grace_seconds=3.0, leave_out=frozenset(leave_out)
+        running=6, spares=3, wall_factor=1.0, wall_grace_seconds=5.0, leave_out=frozenset(leave_out)
     )
     runner = ProcessRunner(CorpusImages(blobs, tmp_path / "images"), config)
     try:
