@@ -14,7 +14,7 @@ ADAPTERS = {"parser", "storage", "providers", "runners", "search"}
 ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "sandbox": (set(), {"re2", "stringzilla"}),
     "core": ({"sandbox.protocol"}, set()),
-    "orchestrator": (CORE, {"pydantic", "orjson"}),
+    "orchestrator": (CORE, {"pydantic", "orjson", "jsonschema", "referencing", "re2"}),
     "parser": (CORE | {"sandbox"}, None),
     "storage": (CORE | {"sandbox"}, None),
     "providers": (CORE | {"sandbox"}, None),

@@ -16,12 +16,15 @@ from rlm_rs.core.records import (
     AuditRecord,
     DocumentRecord,
     ExecutionRecord,
+    ExecutionStatus,
     SessionRecord,
     SessionStatus,
     WorkItem,
     WorkKind,
 )
 from rlm_rs.sandbox.protocol import StepRequest, StepResult
+
+IDEMPOTENCY_SECONDS = 24 * 3600.0
 
 
 class Journal(Protocol):
@@ -84,9 +87,16 @@ class Catalog(Protocol):
         """A session of that tenant, or None."""
 
     async def list_sessions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        status: SessionStatus | None = None,
     ) -> tuple[Sequence[SessionRecord], str | None]:
-        """A page of sessions, newest first, and the cursor of the next page (None at the end)."""
+        """A page of sessions, newest first, and the cursor of the next page (None at the end).
+
+        Only those with a status, where it is given.
+        """
 
     async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
         """The newest session with that corpus fingerprint, or None."""
@@ -119,9 +129,21 @@ class Catalog(Protocol):
         """Remove an execution's row. Removing nothing is not an error."""
 
     async def list_executions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        session_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        mode: str | None = None,
     ) -> tuple[Sequence[ExecutionRecord], str | None]:
-        """A page of executions, newest first, and the cursor of the next page (None at the end)."""
+        """A page of executions, newest first, and the cursor of the next page (None at the end).
+
+        Only those of a session, with a status, of a mode, where these are given.
+        """
+
+    async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
+        """How many executions of a tenant have that status."""
 
 
 class Work(Protocol):
@@ -188,6 +210,38 @@ class AuditLog(Protocol):
         self, tenant_id: str, limit: int = 100, cursor: str | None = None
     ) -> tuple[Sequence[AuditRecord], str | None]:
         """A page of entries, newest first, and the cursor of the next page (None at the end)."""
+
+
+class Idempotency(Protocol):
+    """What requests with an Idempotency-Key were answered with, for 24 hours (IDEMPOTENCY_SECONDS).
+
+    The words follow draft-ietf-httpapi-idempotency-key-header: one key stands for one request of one tenant.
+    """
+
+    async def begin(self, tenant_id: str, key: str, request_digest: str, hold_seconds: float) -> bytes | None:
+        """Take a key for a request with this digest; of several at once, one gets it.
+
+        None: the caller has it and does the work, then calls `finish`, or `abandon` if nothing came of it;
+        after hold_seconds without either, the key is free again. Bytes: what that request was answered with.
+        Raises `IdempotencyConflict` if the key stands for another request, and `RequestUnderWay` while
+        somebody else does the work.
+        """
+
+    async def finish(self, tenant_id: str, key: str, request_digest: str, response: bytes) -> None:
+        """Keep the answer of a request that has the key; the first answer stays."""
+
+    async def abandon(self, tenant_id: str, key: str, request_digest: str) -> None:
+        """Free a key whose request came to nothing; an answer that is kept stays."""
+
+
+class Rates(Protocol):
+    """How far each key is ahead of its rate: the generic cell rate algorithm (ITU-T I.371)."""
+
+    async def take(self, key: str, now_ns: int, step_ns: int, burst_ns: int) -> int:
+        """Move a key's time, which is never before now, on by one step, unless that leads too far.
+
+        Returns how far past now that leads, in nanoseconds: if more than burst_ns, nothing was changed.
+        """
 
 
 class ModelProvider(Protocol):

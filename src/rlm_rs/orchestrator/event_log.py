@@ -85,6 +85,20 @@ class EventLog:
             return []
         return [numbered for numbered in events if numbered[0] >= start]
 
+    async def tail(self, execution_id: str, start: int) -> list[tuple[int, Event]]:
+        """Numbered events from `start` on, of an execution that is known to be the asker's own."""
+        records = await self._journal.read(execution_id, start)
+        return [(seq, await self._decoded(record)) for seq, record in enumerate(records, start)]
+
+    async def exists(self, execution_id: str, length: int) -> bool:
+        """Whether an execution's journal still has at least so many records."""
+        return length == 0 or bool(await self._journal.read(execution_id, length - 1))
+
+    async def remove(self, tenant_id: str, execution_id: str) -> None:
+        """Remove an execution's journal and the payloads that moved out of it."""
+        await self._journal.delete(execution_id)
+        await self._blobs.delete_prefix(f"s3://{self._bucket}/state/{tenant_id}/{execution_id}/")
+
     def forget(self, execution_id: str) -> None:
         """Stop an execution's clock: nobody works on it any more."""
         self._clocks.pop(execution_id, None)

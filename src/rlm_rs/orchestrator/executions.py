@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import uuid4
 
 from rlm_rs.core.answers import Answer, CheckedCitation
 from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import ExecutionNotFound, ValidationFailed
-from rlm_rs.core.execution import Execution, Models, OutputMode, Run
+from rlm_rs.core.errors import ExecutionNotFound, Fenced, SessionNotFound, ValidationFailed
+from rlm_rs.core.execution import CancelRequested, Event, Execution, Mode, Models, OutputMode, Run
 from rlm_rs.core.model import Message, Usage
 from rlm_rs.core.pricing import Price, context_window, cost
 from rlm_rs.core.prompts.render import root_prompt
-from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
+from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionRecord, WorkKind
 from rlm_rs.core.wellformed import well_formed
 from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
-from rlm_rs.orchestrator.outcome import record_of
-from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.follow_up import earlier_of
+from rlm_rs.orchestrator.following import following
+from rlm_rs.orchestrator.lifecycle import ready_session
+from rlm_rs.orchestrator.outcome import finish, record_of
+from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
 from rlm_rs.orchestrator.sessions import corpus_of
 from rlm_rs.orchestrator.verifying import verify
 from rlm_rs.sandbox.protocol import ContextShape
 
 CHECKED_AT_ONCE = 16
 PAGE_ROWS = 500
+CANCEL_LEASE_SECONDS = 30.0
+CANCEL_WAIT_SECONDS = 2.0
+CANCEL_ATTEMPTS = 5
 ID_PREFIX = "exec_"
 
 
@@ -41,6 +49,31 @@ class Ask:
     budgets: Budgets
     output_mode: OutputMode = "ANSWER"
     context_shape: ContextShape = "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a request says of models and budgets: what it leaves out is as the session or the settings say."""
+
+    root_model: str | None = None
+    sub_model: str | None = None
+    budgets: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """A question put to a session. continue_from: the execution it follows, in the same session.
+
+    output_schema: JSON Schema that the answer must satisfy.
+    """
+
+    question: str
+    choices: Choices = Choices()
+    output_mode: OutputMode = "ANSWER"
+    context_shape: ContextShape = "documents"
+    continue_from: str | None = None
+    output_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +226,137 @@ async def report(run: Run, corpus: Corpus, ports: Ports) -> Answer:
         documents=corpus.documents,
         spend=run.spend,
     )
+
+
+async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Service) -> Run:
+    """Record a new execution and ask a worker to drive it.
+
+    Raises `SessionNotFound`, `SessionExpired`, `SessionNotReady`, `ExecutionNotFound` (what it is to go on
+    from), `ValidationFailed`.
+    """
+    session, _ = await ready_session(tenant_id, session_id, service)
+    execution = opened(session, new.choices, new.question, "ANSWERER", service)
+    ask = Ask(new.question, execution.models, execution.budgets)
+    checked(ask, service.ports.prices)
+    if new.output_schema is not None:
+        _schemas_of(service.ports).check(new.output_schema)
+    earlier = None
+    if new.continue_from is not None:
+        earlier = await earlier_of(tenant_id, session_id, new.continue_from, service.ports)
+    execution = replace(
+        execution,
+        output_mode=new.output_mode,
+        context_shape=new.context_shape,
+        output_schema=new.output_schema,
+        earlier=earlier,
+    )
+    await service.ports.catalog.put_execution(record_of(Run(execution)))
+    # work without a journal is dropped in the end; a journal without work would stay open for ever
+    await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id)
+    run = await service.ports.log.start(execution)
+    service.signals.added()
+    return run
+
+
+def opened(
+    session: SessionRecord, choices: Choices, question: str, mode: Mode, service: Service
+) -> Execution:
+    """A new execution of a session: what the request says, then the session, then the settings."""
+    defaults = session.models_default
+    given = {name: value for name, value in choices.budgets.items() if value is not None}
+    return Execution(
+        execution_id=new_execution_id(),
+        tenant_id=session.tenant_id,
+        session_id=session.session_id,
+        question=well_formed(question),
+        models=service.models(
+            choices.root_model or defaults.get("root_model"), choices.sub_model or defaults.get("sub_model")
+        ),
+        budgets=service.budgets.merged({**session.budgets_default, **given}),
+        mode=mode,
+        created_at=time.time(),
+        options=dict(choices.options),
+    )
+
+
+def _schemas_of(ports: Ports) -> AnswerSchemas:
+    if ports.schemas is None:
+        raise ValidationFailed(reason="output_schema needs the service's parts: install rlm-rs[service].")
+    return ports.schemas
+
+
+async def cancel(tenant_id: str, execution_id: str, service: Service) -> Run:
+    """Ask an execution to stop; one that has ended is left as it is. Raises `ExecutionNotFound`.
+
+    Whoever drives it ends it. One that nobody drives is ended here.
+    """
+    run = await replayed(service.ports.log, tenant_id, execution_id)
+    if run.finished is not None:
+        return run
+    known = await service.work.request_cancel(WorkKind.EXECUTION, tenant_id, execution_id)
+    service.signals.stop(execution_id)
+    owner = f"cancel_{uuid4().hex}"
+    item = await service.work.claim_item(
+        WorkKind.EXECUTION, tenant_id, execution_id, owner, CANCEL_LEASE_SECONDS
+    )
+    if item is not None or not known:
+        run = await cancelled(tenant_id, execution_id, service.ports)
+    if item is not None:
+        await service.work.done(item, owner)
+    return run if run.finished else await wait(tenant_id, execution_id, CANCEL_WAIT_SECONDS, service)
+
+
+async def cancelled(tenant_id: str, execution_id: str, ports: Ports) -> Run:
+    """End an execution as CANCELLED, unless it has ended already.
+
+    Raises `Fenced` if somebody else goes on with it again and again.
+    """
+    for attempts_left in reversed(range(CANCEL_ATTEMPTS)):
+        run = await replayed(ports.log, tenant_id, execution_id)
+        try:
+            if run.finished is None and not run.cancel_requested:
+                run = await ports.log.append(run, CancelRequested(reason="asked for"))
+            return await finish(run, await documents_left(run, ports), ports)
+        except Fenced:
+            # a step that was under way has just been recorded
+            if not attempts_left:
+                raise
+        finally:
+            ports.log.forget(execution_id)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def documents_left(run: Run, ports: Ports) -> Corpus:
+    """The documents of an execution's session, none if the session is gone."""
+    execution = run.execution
+    try:
+        return await corpus_of(execution.tenant_id, execution.session_id, ports.catalog)
+    except SessionNotFound:
+        return Corpus(execution.tenant_id, execution.session_id, ())
+
+
+async def wait(tenant_id: str, execution_id: str, timeout_seconds: float, service: Service) -> Run:
+    """The execution once it has ended, or as it stands when the time is over."""
+    log = service.ports.log
+    run = await replayed(log, tenant_id, execution_id)
+    if run.finished is None and timeout_seconds > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                async with aclosing(following(log, execution_id, run.seq)) as events:
+                    async for _ in events:
+                        pass
+        run = await replayed(log, tenant_id, execution_id)
+    return run
+
+
+async def follow(
+    tenant_id: str, execution_id: str, after_seq: int, service: Service
+) -> AsyncIterator[tuple[int, Event]]:
+    """Numbered events after `after_seq` (-1: all), those to come as they come, up to `Finished`.
+
+    Raises `ExecutionNotFound`.
+    """
+    await replayed(service.ports.log, tenant_id, execution_id)
+    async with aclosing(following(service.ports.log, execution_id, after_seq + 1)) as events:
+        async for numbered in events:
+            yield numbered

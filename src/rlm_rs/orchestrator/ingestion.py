@@ -65,13 +65,13 @@ class Ingestion:
             mime_type=source.mime_type or UNKNOWN_MIME,
         )
         if source.failure:
-            return _failed(document, source.failure)
+            return failed(document, source.failure)
         output = self.spool / document.doc_id
         output.mkdir(parents=True)
         try:
             outcome = await self.parser.parse(source.path, source.source_name, source.mime_type, output)
             if isinstance(outcome, Failure):
-                return _failed(document, outcome)
+                return failed(document, outcome)
             return await self._stored(document, outcome, output)
         finally:
             if output.exists():
@@ -80,23 +80,29 @@ class Ingestion:
     async def _stored(self, document: Document, parsed: Parsed, output: Path) -> Document:
         place = f"{self.prefix}{document.doc_id}"
         await self.blobs.put_folder(f"{place}/", output)
-        return replace(
-            document,
-            mime_type=parsed.mime_type,
-            ingest_status=IngestStatus.PARSED,
-            raw_checksum=parsed.raw_checksum,
-            text_s3_uri=f"{place}/text.txt",
-            meta_s3_uri=f"{place}/meta.json",
-            offsets_s3_uri=f"{place}/offsets.json",
-            offsets_index_uri=f"{place}/offsets.u64" if parsed.has_index else None,
-            char_length=parsed.char_length,
-            byte_length=parsed.byte_length,
-            page_count=parsed.page_count,
-            parser_version=parsed.parser_version,
-            text_checksum=parsed.text_checksum,
-            warnings=parsed.warnings,
-        )
+        return read(document, parsed, place)
 
 
-def _failed(document: Document, failure: Failure) -> Document:
+def read(document: Document, parsed: Parsed, place: str) -> Document:
+    """The document once it was parsed and what the parser wrote stands below `place`."""
+    return replace(
+        document,
+        mime_type=parsed.mime_type,
+        ingest_status=IngestStatus.PARSED,
+        raw_checksum=parsed.raw_checksum,
+        text_s3_uri=f"{place}/text.txt",
+        meta_s3_uri=f"{place}/meta.json",
+        offsets_s3_uri=f"{place}/offsets.json",
+        offsets_index_uri=f"{place}/offsets.u64" if parsed.has_index else None,
+        char_length=parsed.char_length,
+        byte_length=parsed.byte_length,
+        page_count=parsed.page_count,
+        parser_version=parsed.parser_version,
+        text_checksum=parsed.text_checksum,
+        warnings=parsed.warnings,
+    )
+
+
+def failed(document: Document, failure: Failure) -> Document:
+    """The document once it is known that it cannot be read."""
     return replace(document, ingest_status=IngestStatus.FAILED, failure=failure)

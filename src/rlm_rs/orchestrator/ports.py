@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
-from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox
+from rlm_rs.core.budget import Budgets
+from rlm_rs.core.execution import Models
+from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredParser, Work
 from rlm_rs.core.pricing import Price
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
+from rlm_rs.orchestrator.signals import Signals
 from rlm_rs.orchestrator.texts import DocumentTexts
+from rlm_rs.sandbox.protocol import Final
+
+
+class AnswerSchemas(Protocol):
+    """Holds answers to a JSON Schema."""
+
+    def check(self, schema: Mapping[str, Any]) -> None:
+        """Raise `ValidationFailed` for a schema that no answer is held to here."""
+
+    def settled(self, schema: Mapping[str, Any], final: Final) -> Final | str:
+        """The answer with the value that satisfies the schema, or in one line why it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +35,7 @@ class Ports:
 
     subcall_max_tokens: output tokens of a sub-call that names no limit of its own.
     prices, windows: what the operator says of models, before the built-in tables.
+    schemas: what holds answers to an output schema; an execution that has one needs it.
     """
 
     log: EventLog
@@ -35,4 +52,26 @@ class Ports:
     merge_gap_chars: int = 0
     prices: Mapping[str, Price] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
+    schemas: AnswerSchemas | None = None
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The engine as a service for many tenants: what API and workers are given beside the ports.
+
+    models: the models to use for a root and a sub model that were named or not; raises `ValidationFailed`.
+    budgets: those of an execution where neither it nor its session says otherwise.
+    import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
+    parsing: documents of one session parsed at the same time.
+    """
+
+    ports: Ports
+    work: Work
+    parser: StoredParser
+    spool: Path
+    models: Callable[[str | None, str | None], Models]
+    budgets: Budgets = Budgets()
+    import_prefixes: tuple[str, ...] = ()
+    parsing: int = 4
+    signals: Signals = field(default_factory=Signals)

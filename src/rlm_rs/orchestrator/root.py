@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from rlm_rs.core.budget import RESERVE_SHARE, Exhausted, exhausted, working_seconds
@@ -16,6 +17,7 @@ from rlm_rs.core.replies import NO_CODE, Reply, literal, read_reply, without_thi
 from rlm_rs.orchestrator.affording import room_for_reply
 from rlm_rs.orchestrator.completions import Caller, Completion
 from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.steps import settled_answer
 from rlm_rs.sandbox.protocol import Final
 
 BEST_ANSWER_TOKENS = 4096
@@ -60,7 +62,7 @@ async def ask_root(run: Run, corpus: Corpus, ports: Ports) -> Run:
             completion = await _complete(run, prompt, ports, max_tokens=room.tokens)
     except TimeoutError:
         return run
-    return await ports.log.append(run, _replied(run, prompt, completion))
+    return await ports.log.append(run, _held_to_schema(_replied(run, prompt, completion), run, ports))
 
 
 async def ask_best_answer(run: Run, corpus: Corpus, out: Exhausted, ports: Ports) -> Run:
@@ -79,7 +81,8 @@ async def ask_best_answer(run: Run, corpus: Corpus, out: Exhausted, ports: Ports
         return await ports.log.append(run, _silent(run, out, str(out)))
     except ProviderFailed as error:
         return await ports.log.append(run, _silent(run, out, f"{out}, and then: {error.message}"))
-    return await ports.log.append(run, _best_answer(run, prompt, completion, out))
+    reply = _best_answer(run, prompt, completion, out)
+    return await ports.log.append(run, _held_to_schema(reply, run, ports))
 
 
 async def _complete(run: Run, prompt: RootPrompt, ports: Ports, max_tokens: int | None = None) -> Completion:
@@ -103,6 +106,16 @@ def _best_answer(run: Run, prompt: RootPrompt, completion: Completion, out: Exha
     if final is None and code is None and said:
         final = Final(said)
     return RootReplied(code=code, final=final, exhausted=out.status, **_facts(run, prompt, completion))
+
+
+def _held_to_schema(reply: RootReplied, run: Run, ports: Ports) -> RootReplied:
+    """The reply, its answer refused where it breaks the output schema."""
+    if reply.final is None:
+        return reply
+    settled = settled_answer(reply.final, run, ports)
+    if isinstance(settled, Final):
+        return replace(reply, final=settled)
+    return replace(reply, final=None, problem=settled)
 
 
 def _meant(run: Run, reply: Reply) -> tuple[str | None, Final | None]:

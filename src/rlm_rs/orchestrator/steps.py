@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import ValidationFailed
 from rlm_rs.core.execution import Run, StepRan, Turn
 from rlm_rs.orchestrator.ports import Ports
-from rlm_rs.sandbox.protocol import StepRequest
+from rlm_rs.sandbox.protocol import Final, StepError, StepRequest, StepResult
+
+SCHEMA_VIOLATION = "OUTPUT_SCHEMA_VIOLATION"
 
 
 async def take_step(run: Run, corpus: Corpus, ports: Ports) -> Run:
     """Run the pending code, or go on with it, and record how far it came."""
-    result = await ports.sandbox.run(step_request(run), corpus)
+    result = held_to_schema(await ports.sandbox.run(step_request(run), corpus), run, ports)
     return await ports.log.append(run, StepRan(turn=run.turns[-1].index, result=result))
+
+
+def held_to_schema(result: StepResult, run: Run, ports: Ports) -> StepResult:
+    """The result, its answer refused as an error of the step where it breaks the output schema.
+
+    That is settled before it is recorded, so that a replay needs no schema.
+    """
+    if result.final is None or run.execution.output_schema is None:
+        return result
+    settled = settled_answer(result.final, run, ports)
+    if isinstance(settled, Final):
+        return replace(result, final=settled)
+    return replace(result, final=None, error=StepError(SCHEMA_VIOLATION, settled))
+
+
+def settled_answer(final: Final, run: Run, ports: Ports) -> Final | str:
+    """The answer as the output schema has it, or what the root model is told of its violation."""
+    schema = run.execution.output_schema
+    if schema is None:
+        return final
+    if ports.schemas is None:
+        raise ValidationFailed(reason="output_schema needs the service's parts: install rlm-rs[service].")
+    settled = ports.schemas.settled(schema, final)
+    if isinstance(settled, Final):
+        return settled
+    return f"the answer does not satisfy the output schema: {settled}. Answer again with a value that does."
 
 
 def step_request(run: Run) -> StepRequest:

@@ -8,7 +8,8 @@ Document text is never put here; only what a step printed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -62,11 +63,26 @@ def root_prompt(
     execution = run.execution
     head = (
         Message("system", system_text(execution)),
-        Message("user", f"QUESTION\n{execution.question}\n\n{corpus_facts(run, corpus)}"),
+        Message("user", "\n\n".join(_asked(run, corpus, state_summary))),
     )
     room = int((window_tokens or DEFAULT_WINDOW_TOKENS) * CONVERSATION_SHARE * CHARS_PER_TOKEN)
     turns = conversation(run.turns, room, run if state_summary else None)
     return RootPrompt(_closed((*head, *turns), budget_snapshot(run)), root_prompt_version(execution))
+
+
+def _asked(run: Run, corpus: Corpus, state_summary: bool) -> Iterator[str]:
+    """The question, the corpus facts, and where there are any: what was said before and how to answer."""
+    execution = run.execution
+    yield f"QUESTION\n{execution.question}"
+    yield corpus_facts(run, corpus)
+    for earlier in execution.earlier.exchanges if execution.earlier else ():
+        question, answer = clipped(earlier.question, NOTICE_CHARS), clipped(earlier.answer, NOTICE_CHARS)
+        yield f"EARLIER QUESTION\n{question}\nEARLIER ANSWER\n{answer}"
+    if execution.earlier and state_summary and not run.turns and (kept := state_summary_text(run)):
+        yield kept
+    if execution.output_schema is not None:
+        schema = json.dumps(execution.output_schema, ensure_ascii=False, sort_keys=True)
+        yield f"ANSWER SCHEMA\nThe value given to FINAL must satisfy this JSON Schema:\n{schema}"
 
 
 def best_answer_prompt(

@@ -1,0 +1,119 @@
+"""Removing a session: its documents, its executions and their children, and the uploads only it used."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from rlm_rs.core.execution import Event, StepRan, SubcallResolved
+from rlm_rs.core.records import (
+    ExecutionRecord,
+    ExecutionStatus,
+    SessionRecord,
+    SessionStatus,
+    WorkKind,
+)
+from rlm_rs.orchestrator.ports import Service
+from rlm_rs.orchestrator.uploads import upload_prefix
+
+PAGE_ROWS = 200
+STOPPING_SECONDS = 5.0
+STOPPING_POLL_SECONDS = 0.05
+
+
+async def remove_session(session: SessionRecord, service: Service) -> None:
+    """Remove everything of a session. May be killed at any point and called again.
+
+    One whose time was over leaves its row behind, as EXPIRED, to say so; one that was deleted leaves none.
+    """
+    ports, key = service.ports, (session.tenant_id, session.session_id)
+    service.signals.stop(session.session_id)
+    running = await _running(session, service)
+    for row in running:
+        await service.work.request_cancel(WorkKind.EXECUTION, row.tenant_id, row.execution_id)
+        service.signals.stop(row.execution_id)
+    await _ended(running, service)
+    async for execution in _executions(session, service):
+        await remove_execution(execution.tenant_id, execution.execution_id, service)
+    await remove_texts(*key, service)
+    await _remove_uploads(session, service)
+    if session.status == SessionStatus.DELETING:
+        await ports.catalog.delete_session(*key)
+    else:
+        await ports.catalog.put_session(replace(session, status=SessionStatus.EXPIRED, fingerprint=None), [])
+
+
+async def remove_texts(tenant_id: str, session_id: str, service: Service) -> None:
+    """Remove what was made of a session's documents."""
+    ports = service.ports
+    for kind in ("parsed", "traces"):
+        await ports.blobs.delete_prefix(f"s3://{ports.bucket}/{kind}/{tenant_id}/{session_id}/")
+    await ports.sandbox.forget(tenant_id, session_id)
+
+
+async def remove_execution(tenant_id: str, execution_id: str, service: Service) -> None:
+    """Remove an execution, its children, and what they stored."""
+    ports = service.ports
+    for _, event in await ports.log.events(tenant_id, execution_id):
+        for child_id in _children(execution_id, event):
+            await remove_execution(tenant_id, child_id, service)
+    await ports.log.remove(tenant_id, execution_id)
+    await ports.catalog.delete_execution(tenant_id, execution_id)
+
+
+def _children(execution_id: str, event: Event) -> list[str]:
+    """Ids of child executions that an event tells of; one that never began is not there to be removed."""
+    if isinstance(event, SubcallResolved) and event.request.kind == "rlm":
+        return [f"{execution_id}-{event.request.key}"]
+    if isinstance(event, StepRan):
+        return [f"{execution_id}-{r.key}" for r in event.result.requests if r.kind == "rlm"]
+    return []
+
+
+async def _running(session: SessionRecord, service: Service) -> list[ExecutionRecord]:
+    return [row async for row in _executions(session, service) if row.status == ExecutionStatus.RUNNING]
+
+
+async def _executions(session: SessionRecord, service: Service) -> AsyncIterator[ExecutionRecord]:
+    cursor: str | None = None
+    while True:
+        rows, cursor = await service.ports.catalog.list_executions(
+            session.tenant_id, PAGE_ROWS, cursor, session.session_id
+        )
+        for row in rows:
+            yield row
+        if cursor is None:
+            return
+
+
+async def _ended(running: list[ExecutionRecord], service: Service) -> None:
+    """Give those who drive these executions time to stop; who does not is fenced off by the lost journal."""
+    waiting, until = list(running), time.monotonic() + STOPPING_SECONDS
+    while waiting and time.monotonic() < until:
+        found = [await service.ports.catalog.get_execution(r.tenant_id, r.execution_id) for r in waiting]
+        waiting = [row for row in found if row and row.status == ExecutionStatus.RUNNING]
+        if waiting:
+            await asyncio.sleep(STOPPING_POLL_SECONDS)
+
+
+async def _remove_uploads(session: SessionRecord, service: Service) -> None:
+    """Remove the uploads that no other session of the tenant uses."""
+    mine = await _uploads(session, service)
+    cursor: str | None = None
+    while mine:
+        rows, cursor = await service.ports.catalog.list_sessions(session.tenant_id, PAGE_ROWS, cursor)
+        for row in rows:
+            if row.session_id != session.session_id:
+                mine -= await _uploads(row, service)
+        if cursor is None:
+            break
+    for prefix in sorted(mine):
+        await service.ports.blobs.delete_prefix(prefix)
+
+
+async def _uploads(session: SessionRecord, service: Service) -> set[str]:
+    rows = await service.ports.catalog.list_documents(session.tenant_id, session.session_id)
+    found = (upload_prefix(session.tenant_id, row.document.raw_s3_uri or "", service) for row in rows)
+    return {prefix for prefix in found if prefix}
