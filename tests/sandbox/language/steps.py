@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,15 @@ def corpus_of(
         )  # fmt: skip
         segments[segment] += data
         infos, metas, index = infos + info, metas + meta, index + entries
-    return MappedCorpus.open([_memory_file(part) for part in (rows, infos, metas, index, *segments)])
+    files = [_memory_file(part) for part in (rows, infos, metas, index, *segments)]
+    corpus = MappedCorpus.open(files)
+    weakref.finalize(corpus, _close, files)
+    return corpus
+
+
+def _close(files: Sequence[int]) -> None:
+    for file in files:
+        os.close(file)
 
 
 def _memory_file(data: bytes) -> int:
