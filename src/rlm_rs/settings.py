@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +24,12 @@ from pydantic_settings import (
 
 from rlm_rs.core.budget import Budgets
 from rlm_rs.core.errors import SettingInvalid, ValidationFailed
+from rlm_rs.core.limits import RateLimits, parse_rate_limits
 from rlm_rs.core.pricing import Price, parse_context_windows, parse_prices
 
 ProviderName = Literal["fake", "openai", "azure_openai"]
+WorkerMode = Literal["all", "ingestion", "orchestrator", "none"]
+IMPORT_PREFIX = re.compile(r"s3://[^/\s]+/(?:[^\s]*/)?")
 
 
 def default_data_dir() -> Path:
@@ -74,6 +78,40 @@ class Settings(BaseSettings):
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
     sandbox_runner: Literal["process"] = Field("process", description="how steps are run")
     parser_workers: int = Field(2, ge=1, le=64, description="documents parsed at the same time")
+    parser_service_url: str | None = Field(
+        None, description="URL of a parser service; by default documents are parsed in child processes here"
+    )
+    api_key_pepper: SecretStr | None = Field(
+        None, description="secret that API keys are hashed with; by default one kept in the data directory"
+    )
+    rate_limits_json: str | None = Field(
+        None,
+        description='{"max_requests": …, "window_seconds": …, "max_concurrent_executions": …}, or '
+        '{"default": {…}, "tenants": {id: {…}}}; by default no limits',
+    )
+    request_size_limit_bytes: int = Field(
+        64 << 20, ge=1, description="bytes of a request's body, uploads aside"
+    )
+    upload_size_limit_bytes: int = Field(5 << 30, ge=1, description="bytes of one upload")
+    import_uri_prefixes: str | None = Field(
+        None, description="URI prefixes, separated by commas, that every tenant may import documents from"
+    )
+    enable_return_trace: bool = Field(True, description="traces of executions can be asked for")
+    enable_trace_redaction: bool = Field(False, description="texts are left out of every trace")
+    enable_metrics: bool = Field(True, description="metrics at /metrics")
+    worker_mode: WorkerMode = Field(
+        "all", description="what this process works on: all, ingestion, orchestrator or none"
+    )
+    worker_concurrency: int = Field(8, ge=1, le=1000, description="items of a kind at work in one process")
+    worker_lease_seconds: float = Field(
+        30.0, ge=1, le=3600, description="how long what a dead worker held waits for another"
+    )
+    worker_poll_interval_seconds: float = Field(
+        0.5, gt=0, le=60, description="pause before looking again for work of other processes"
+    )
+    worker_max_attempts: int = Field(
+        5, ge=1, le=100, description="claims after which work that never ends has failed"
+    )
 
     @field_validator("rlm_data_dir")
     @classmethod
@@ -113,6 +151,23 @@ class Settings(BaseSettings):
         text = self.model_context_windows_json
         return parse_context_windows(text) if text else {}
 
+    def rate_limits(self) -> RateLimits:
+        """What each tenant may ask for. Raises `SettingInvalid`."""
+        return parse_rate_limits(self.rate_limits_json)
+
+    def import_prefixes(self) -> tuple[str, ...]:
+        """Where every tenant may import documents from. Raises `SettingInvalid`."""
+        named = [prefix.strip() for prefix in (self.import_uri_prefixes or "").split(",")]
+        prefixes = tuple(prefix for prefix in named if prefix)
+        for prefix in prefixes:
+            if not IMPORT_PREFIX.fullmatch(prefix):
+                raise SettingInvalid(
+                    variable="IMPORT_URI_PREFIXES",
+                    value=self.import_uri_prefixes,
+                    reason=f"{prefix} must be like s3://bucket/folder/, with a slash at its end.",
+                )
+        return prefixes
+
     def default_models(self) -> Mapping[str, str]:
         """`root_model` and `sub_model` as configured, where they are."""
         models = _json_object("DEFAULT_MODELS_JSON", self.default_models_json)
@@ -135,7 +190,7 @@ def load_settings(**flags: Any) -> Settings:
 
 def _shown(name: str, given: Mapping[str, Any]) -> str:
     value = given.get(name.lower(), os.environ.get(name, ""))
-    return "…" if "KEY" in name else str(value)
+    return "…" if "KEY" in name or "PEPPER" in name else str(value)
 
 
 def _json_object(variable: str, text: str | None) -> dict[str, Any]:

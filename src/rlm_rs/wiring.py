@@ -21,6 +21,7 @@ from rlm_rs.core.ports import (
     AuditLog,
     Blobs,
     Catalog,
+    Idempotency,
     Journal,
     Keys,
     ModelProvider,
@@ -28,9 +29,12 @@ from rlm_rs.core.ports import (
     Sandbox,
     Work,
 )
+from rlm_rs.core.records import ApiKeyRecord
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.ingestion import Ingestion
+from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
+from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
@@ -42,8 +46,10 @@ from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.storage.blobs import DirectoryBlobs
 from rlm_rs.storage.database import Database, sqlite_version
+from rlm_rs.storage.pepper import kept_pepper
 from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
 from rlm_rs.storage.sqlite_keys import SqliteAuditLog, SqliteKeys
+from rlm_rs.storage.sqlite_limits import RATES_SCHEMA, SqliteIdempotency, SqliteRates
 from rlm_rs.storage.sqlite_work import SqliteWork
 
 if TYPE_CHECKING:
@@ -69,6 +75,9 @@ class Wiring:
     work: Work
     keys: Keys
     audit: AuditLog
+    idempotency: Idempotency
+    limiter: Limiter
+    rates_database: Database
 
     def models(self, root: str | None = None, sub: str | None = None) -> Models:
         """The models to use: as named here, else as configured, else the provider's defaults."""
@@ -141,12 +150,33 @@ class Wiring:
         self.spool.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.spool))
 
+    async def create_key(
+        self,
+        tenant_id: str,
+        name: str,
+        scopes: Sequence[str] = DEFAULT_SCOPES,
+        expires_at: float | None = None,
+    ) -> str:
+        """A new API key of a tenant, to be shown once. Raises `ValidationFailed`."""
+        key, _ = await create_key(
+            self.keys, self._pepper(), tenant_id=tenant_id, name=name, scopes=scopes, expires_at=expires_at
+        )
+        return key
+
+    async def check_key(self, key: str) -> ApiKeyRecord:
+        """The record of a key that is good now. Raises `Unauthorized`."""
+        return await check_key(self.keys, self._pepper(), key)
+
+    def _pepper(self) -> str:
+        return _secret(self.settings.api_key_pepper) or kept_pepper(self.settings.rlm_data_dir)
+
     async def close(self) -> None:
         """End everything, in the reverse order of its making."""
         await self.ports.sandbox.close()
         await self.parser.close()
         await self.ports.provider.close()
         await self.database.close()
+        await self.rates_database.close()
         shutil.rmtree(self.spool, ignore_errors=True)
 
 
@@ -167,6 +197,7 @@ def wire(
     sandbox = sandbox or ProcessRunner(CorpusImages(blobs, data_dir / "images"))
     ports = _ports(settings, SqliteJournal(database), SqliteCatalog(database), blobs, provider, sandbox)
     spool = data_dir / "spool" / new_session_id()
+    rates = Database(data_dir / "rates.sqlite", RATES_SCHEMA, durable=False)
     return Wiring(
         settings,
         ports,
@@ -176,6 +207,9 @@ def wire(
         work=SqliteWork(database),
         keys=SqliteKeys(database),
         audit=SqliteAuditLog(database),
+        idempotency=SqliteIdempotency(database),
+        limiter=Limiter(settings.rate_limits(), SqliteRates(rates), ports.catalog),
+        rates_database=rates,
     )
 
 

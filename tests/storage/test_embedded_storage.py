@@ -11,9 +11,10 @@ import pytest
 
 from rlm_rs.core.errors import Fenced, SettingInvalid
 from rlm_rs.core.ports import Blobs, Catalog, Journal
+from rlm_rs.core.records import ExecutionStatus, SessionStatus
 from rlm_rs.storage.blobs import DirectoryBlobs
 from rlm_rs.storage.database import Database
-from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
+from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal, executions_query, sessions_query
 from rlm_rs.testing.blobs_contract import CONTENT, URI, BlobsContract
 from rlm_rs.testing.catalog_contract import MINE, CatalogContract, document, execution, session
 from rlm_rs.testing.journal_contract import JournalContract
@@ -100,6 +101,39 @@ class TestSqliteCatalog(CatalogContract):
         plan = " ".join(str(row[3]) for row in await database.read(f"EXPLAIN QUERY PLAN {query}"))
         assert "SEARCH" in plan
         assert "SCAN" not in plan
+
+    @pytest.mark.parametrize("session_id", [None, "sess_1"])
+    @pytest.mark.parametrize("status", [None, ExecutionStatus.RUNNING])
+    @pytest.mark.parametrize("mode", [None, "RUNTIME"])
+    async def test_no_list_of_executions_scans_or_sorts(
+        self, database: Database, session_id: str | None, status: ExecutionStatus | None, mode: str | None
+    ) -> None:
+        query, wanted = executions_query(session_id, status, mode)
+        plan = await _plan(database, query, (MINE, *wanted, 1e9, "exec_1", 3))
+        assert "SEARCH executions USING INDEX" in plan
+        assert "TEMP B-TREE" not in plan
+
+    @pytest.mark.parametrize("status", [None, SessionStatus.READY])
+    async def test_no_list_of_sessions_scans_or_sorts(
+        self, database: Database, status: SessionStatus | None
+    ) -> None:
+        query, wanted = sessions_query(status)
+        plan = await _plan(database, query, (MINE, *wanted, 1e9, "sess_1", 3))
+        assert "SEARCH sessions USING INDEX" in plan
+        assert "TEMP B-TREE" not in plan
+
+    async def test_rows_written_before_there_were_modes_are_listed_as_answerer(
+        self, database: Database
+    ) -> None:
+        catalog = SqliteCatalog(database)
+        await catalog.put_execution(execution(1))
+        remove = "UPDATE executions SET record = CAST(json_remove(CAST(record AS TEXT), '$.mode') AS BLOB)"
+        await database.write(lambda db: db.execute(remove))
+        assert await catalog.list_executions(MINE, mode="ANSWERER") == ([execution(1)], None)
+
+
+async def _plan(database: Database, query: str, bindings: tuple[object, ...]) -> str:
+    return " ".join(str(row[3]) for row in await database.read(f"EXPLAIN QUERY PLAN {query}", bindings))
 
 
 class TestDirectoryBlobs(BlobsContract):

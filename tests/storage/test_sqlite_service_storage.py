@@ -1,22 +1,25 @@
-"""Work, keys and the audit log in SQLite keep the contracts, also between processes."""
+"""Work, keys, the audit log, idempotency keys and rates in SQLite keep the contracts, also shared."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import apsw
 import pytest
 
-from rlm_rs.core.ports import AuditLog, Keys, Work
+from rlm_rs.core.ports import AuditLog, Idempotency, Keys, Rates, Work
 from rlm_rs.core.records import WorkKind
 from rlm_rs.storage.database import Database
 from rlm_rs.storage.sqlite_keys import COLUMNS, SqliteAuditLog, SqliteKeys
+from rlm_rs.storage.sqlite_limits import RATES_SCHEMA, SqliteIdempotency, SqliteRates
 from rlm_rs.storage.sqlite_work import FAIREST, SqliteWork
 from rlm_rs.testing.audit_contract import MINE, AuditContract, entry
 from rlm_rs.testing.clocks import StoppedClock
 from rlm_rs.testing.keys_contract import KeysContract, key
+from rlm_rs.testing.limits_contract import NOW, SECOND, IdempotencyContract, RatesContract
 from rlm_rs.testing.work_contract import WorkContract
 
 
@@ -95,6 +98,38 @@ class TestSqliteAuditLog(AuditContract):
         again = Database(tmp_path / "rlm.db")
         assert await SqliteAuditLog(again).list_entries(MINE) == ([entry(1)], None)
         await again.close()
+
+
+class TestSqliteIdempotency(IdempotencyContract):
+    @pytest.fixture
+    def idempotency(self, database: Database, clock: StoppedClock) -> Idempotency:
+        return SqliteIdempotency(database, clock)
+
+    async def test_an_answer_outlives_the_connection(self, tmp_path: Path) -> None:
+        first = Database(tmp_path / "rlm.db")
+        await SqliteIdempotency(first).begin("a", "k", "digest", 60)
+        await SqliteIdempotency(first).finish("a", "k", "digest", b"made")
+        await first.close()
+        again = Database(tmp_path / "rlm.db")
+        assert await SqliteIdempotency(again).begin("a", "k", "digest", 60) == b"made"
+        await again.close()
+
+
+class TestSqliteRates(RatesContract):
+    @pytest.fixture
+    async def rates(self, tmp_path: Path) -> AsyncIterator[Rates]:
+        database = Database(tmp_path / "rates.db", RATES_SCHEMA, durable=False)
+        yield SqliteRates(database)
+        await database.close()
+
+    async def test_processes_share_a_rate(self, tmp_path: Path) -> None:
+        databases = [Database(tmp_path / "rates.db", RATES_SCHEMA, durable=False) for _ in range(4)]
+        taken = await asyncio.gather(
+            *(SqliteRates(databases[n % 4]).take("a", NOW, SECOND, 5 * SECOND) for n in range(20))
+        )
+        assert sum(ahead <= 5 * SECOND for ahead in taken) == 5
+        for database in databases:
+            await database.close()
 
 
 @pytest.mark.parametrize(

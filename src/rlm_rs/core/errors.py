@@ -107,6 +107,16 @@ class SourceNotFound(ValidationFailed):
     """{path}: no such file or folder. Check the spelling, or quote a glob pattern."""
 
 
+class KeyNotFound(ValidationFailed):
+    """There is no key {key_id}. `rlm keys list` shows those there are."""
+
+
+class RequestUnderWay(RlmError):
+    """The request with this Idempotency-Key is still under way. Try again in {retry_after} seconds."""
+
+    code, status = "REQUEST_UNDER_WAY", 409
+
+
 class RateLimited(RlmError):
     """Too many requests. Try again in {retry_after} seconds."""
 

@@ -31,6 +31,8 @@ CREATE INDEX IF NOT EXISTS sessions_by_fingerprint ON sessions (tenant_id, finge
 CREATE INDEX IF NOT EXISTS sessions_by_end
     ON sessions (json_extract(CAST(record AS TEXT), '$.expires_at'))
     WHERE json_extract(CAST(record AS TEXT), '$.status') <> 'EXPIRED';
+CREATE INDEX IF NOT EXISTS sessions_by_status
+    ON sessions (tenant_id, json_extract(CAST(record AS TEXT), '$.status'), created_at, session_id);
 CREATE TABLE IF NOT EXISTS documents (
     tenant_id TEXT NOT NULL, session_id TEXT NOT NULL, doc_id TEXT NOT NULL,
     doc_index INTEGER NOT NULL, record BLOB NOT NULL,
@@ -43,6 +45,15 @@ CREATE TABLE IF NOT EXISTS executions (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS executions_by_age ON executions (tenant_id, created_at, execution_id);
 CREATE INDEX IF NOT EXISTS executions_by_session ON executions (tenant_id, session_id, created_at);
+CREATE INDEX IF NOT EXISTS executions_by_status
+    ON executions (tenant_id, json_extract(CAST(record AS TEXT), '$.status'), created_at, execution_id);
+CREATE INDEX IF NOT EXISTS executions_by_mode ON executions
+    (tenant_id, coalesce(json_extract(CAST(record AS TEXT), '$.mode'), 'ANSWERER'), created_at, execution_id);
+CREATE INDEX IF NOT EXISTS executions_by_status_and_mode ON executions
+    (tenant_id, json_extract(CAST(record AS TEXT), '$.status'),
+     coalesce(json_extract(CAST(record AS TEXT), '$.mode'), 'ANSWERER'), created_at, execution_id);
+CREATE INDEX IF NOT EXISTS executions_by_session_and_status ON executions
+    (tenant_id, session_id, json_extract(CAST(record AS TEXT), '$.status'), created_at, execution_id);
 CREATE TABLE IF NOT EXISTS work (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL, tenant_id TEXT NOT NULL, item_id TEXT NOT NULL,
@@ -63,14 +74,25 @@ CREATE TABLE IF NOT EXISTS audit_log (
     tenant_id TEXT NOT NULL, at REAL NOT NULL, entry_id TEXT NOT NULL, record BLOB NOT NULL,
     PRIMARY KEY (tenant_id, at, entry_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS idempotency (
+    tenant_id TEXT NOT NULL, key TEXT NOT NULL, request_digest TEXT NOT NULL,
+    response BLOB, until REAL NOT NULL,
+    PRIMARY KEY (tenant_id, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS idempotency_by_end ON idempotency (until);
 """
 
 
 class Database:
-    """A lazily opened SQLite connection in WAL mode, with every commit on disk before it returns."""
+    """A lazily opened SQLite connection in WAL mode, with every commit on disk before it returns.
 
-    def __init__(self, path: Path) -> None:
+    durable=False: what was committed last may be lost when the machine fails, though not when a process does.
+    """
+
+    def __init__(self, path: Path, schema: str = SCHEMA, *, durable: bool = True) -> None:
         self._path = path
+        self._schema = schema
+        self._synchronous = "FULL" if durable else "OFF"
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._connection: apsw.Connection | None = None
 
@@ -95,7 +117,7 @@ class Database:
 
     def _opened(self) -> apsw.Connection:
         if self._connection is None:
-            self._connection = _open(self._path)
+            self._connection = _open(self._path, self._schema, self._synchronous)
         return self._connection
 
 
@@ -104,13 +126,13 @@ def sqlite_version() -> str:
     return str(apsw.sqlite_lib_version())
 
 
-def _open(path: Path) -> apsw.Connection:
+def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
-        connection.execute(SCHEMA)
+        connection.execute(f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};")
+        connection.execute(schema)
     except (OSError, apsw.Error) as error:
         raise SettingInvalid(
             variable="RLM_DATA_DIR", value=str(path.parent), reason=f"cannot keep a database there: {error}"

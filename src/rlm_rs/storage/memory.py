@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rlm_rs.core.errors import Fenced
-from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord, SessionStatus
+from rlm_rs.core.records import (
+    DocumentRecord,
+    ExecutionRecord,
+    ExecutionStatus,
+    SessionRecord,
+    SessionStatus,
+)
 from rlm_rs.storage.pages import after, checked_limit, page_of
 
 T = TypeVar("T")
@@ -49,9 +55,14 @@ class MemoryCatalog:
         return self._sessions.get((tenant_id, session_id))
 
     async def list_sessions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        status: SessionStatus | None = None,
     ) -> tuple[Sequence[SessionRecord], str | None]:
-        rows = [s for s in self._sessions.values() if s.tenant_id == tenant_id]
+        mine = [s for s in self._sessions.values() if s.tenant_id == tenant_id]
+        rows = [s for s in mine if status in (None, s.status)]
         return _page(rows, limit, cursor, _session_place)
 
     async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
@@ -95,14 +106,26 @@ class MemoryCatalog:
         self._executions.pop((tenant_id, execution_id), None)
 
     async def list_executions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        session_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        mode: str | None = None,
     ) -> tuple[Sequence[ExecutionRecord], str | None]:
         rows = [
-            e
-            for e in self._executions.values()
-            if e.tenant_id == tenant_id and session_id in (None, e.session_id)
+            row
+            for row in self._executions.values()
+            if row.tenant_id == tenant_id
+            and session_id in (None, row.session_id)
+            and status in (None, row.status)
+            and mode in (None, row.mode)
         ]
         return _page(rows, limit, cursor, _execution_place)
+
+    async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
+        return sum(row.tenant_id == tenant_id and row.status == status for row in self._executions.values())
 
 
 def _page(

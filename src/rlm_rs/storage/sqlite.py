@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import apsw
 from pydantic import TypeAdapter
 
 from rlm_rs.core.errors import Fenced
-from rlm_rs.core.records import DocumentRecord, ExecutionRecord, SessionRecord, SessionStatus
+from rlm_rs.core.records import (
+    DocumentRecord,
+    ExecutionRecord,
+    ExecutionStatus,
+    SessionRecord,
+    SessionStatus,
+)
 from rlm_rs.storage.database import Database
 from rlm_rs.storage.pages import after, checked_limit, page_of
 
@@ -18,6 +24,7 @@ T = TypeVar("T")
 # spelt as the index in database.py has it, or it is not used
 EXPIRES_AT = "json_extract(CAST(record AS TEXT), '$.expires_at')"
 STATUS = "json_extract(CAST(record AS TEXT), '$.status')"
+MODE = "coalesce(json_extract(CAST(record AS TEXT), '$.mode'), 'ANSWERER')"
 
 SESSION = TypeAdapter(SessionRecord)
 DOCUMENT = TypeAdapter(DocumentRecord)
@@ -74,12 +81,14 @@ class SqliteCatalog:
         return _one(SESSION, await self._db.read(query, (tenant_id, session_id)))
 
     async def list_sessions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        status: SessionStatus | None = None,
     ) -> tuple[Sequence[SessionRecord], str | None]:
-        created_at, last_id = after(cursor)
-        query = """SELECT record FROM sessions WHERE tenant_id = ? AND (created_at, session_id) < (?, ?)
-                   ORDER BY created_at DESC, session_id DESC LIMIT ?"""
-        rows = await self._db.read(query, (tenant_id, created_at, last_id, checked_limit(limit) + 1))
+        query, wanted = sessions_query(status)
+        rows = await self._db.read(query, (tenant_id, *wanted, *after(cursor), checked_limit(limit) + 1))
         found = [SESSION.validate_json(row[0]) for row in rows]
         return page_of(found, limit, lambda session: (session.created_at, session.session_id))
 
@@ -143,19 +152,46 @@ class SqliteCatalog:
         await self._db.write(lambda db: db.execute(remove, (tenant_id, execution_id)))
 
     async def list_executions(
-        self, tenant_id: str, limit: int = 100, cursor: str | None = None, session_id: str | None = None
+        self,
+        tenant_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        session_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        mode: str | None = None,
     ) -> tuple[Sequence[ExecutionRecord], str | None]:
-        created_at, last_id = after(cursor)
-        of_session = "AND session_id = ?" if session_id else ""
-        query = f"""SELECT record FROM executions
-                    WHERE tenant_id = ? AND (created_at, execution_id) < (?, ?) {of_session}
-                    ORDER BY created_at DESC, execution_id DESC LIMIT ?"""
-        session = [session_id] if session_id else []
-        rows = await self._db.read(
-            query, (tenant_id, created_at, last_id, *session, checked_limit(limit) + 1)
-        )
+        query, wanted = executions_query(session_id, status, mode)
+        rows = await self._db.read(query, (tenant_id, *wanted, *after(cursor), checked_limit(limit) + 1))
         found = [EXECUTION.validate_json(row[0]) for row in rows]
         return page_of(found, limit, lambda execution: (execution.created_at, execution.execution_id))
+
+    async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
+        query = f"SELECT count(*) FROM executions WHERE tenant_id = ? AND {STATUS} = ?"
+        return int((await self._db.read(query, (tenant_id, str(status))))[0][0])
+
+
+def sessions_query(status: SessionStatus | None) -> tuple[str, list[str]]:
+    """The query of a page of sessions, and what it binds between the tenant and the cursor."""
+    filters = {STATUS: status and str(status)}
+    return _page_query("sessions", "session_id", filters), _given(filters)
+
+
+def executions_query(
+    session_id: str | None, status: ExecutionStatus | None, mode: str | None
+) -> tuple[str, list[str]]:
+    """The query of a page of executions, and what it binds between the tenant and the cursor."""
+    filters = {"session_id": session_id, STATUS: status and str(status), MODE: mode}
+    return _page_query("executions", "execution_id", filters), _given(filters)
+
+
+def _page_query(table: str, row_id: str, filters: Mapping[str, str | None]) -> str:
+    wanted = "".join(f" AND {column} = ?" for column, value in filters.items() if value is not None)
+    return f"""SELECT record FROM {table} WHERE tenant_id = ?{wanted} AND (created_at, {row_id}) < (?, ?)
+               ORDER BY created_at DESC, {row_id} DESC LIMIT ?"""
+
+
+def _given(filters: Mapping[str, str | None]) -> list[str]:
+    return [value for value in filters.values() if value is not None]
 
 
 def _insert_documents(db: apsw.Connection, documents: Sequence[DocumentRecord]) -> None:

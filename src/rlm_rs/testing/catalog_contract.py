@@ -213,6 +213,62 @@ class CatalogContract:
         rows = await all_pages(lambda cursor: catalog.list_executions(MINE, 2, cursor, session_id="sess_1"))
         assert [row.execution_id for row in rows] == ["exec_005", "exec_003", "exec_001"]
 
+    @pytest.mark.parametrize("session_id", [None, "sess_1"])
+    @pytest.mark.parametrize("status", [None, ExecutionStatus.RUNNING, ExecutionStatus.TIMEOUT])
+    @pytest.mark.parametrize("mode", [None, "ANSWERER", "RUNTIME"])
+    async def test_a_list_of_executions_holds_those_that_fit_every_filter(
+        self, catalog: Catalog, session_id: str | None, status: ExecutionStatus | None, mode: str | None
+    ) -> None:
+        rows = [
+            execution(
+                number,
+                session_id=f"sess_{number % 2}",
+                status=(ExecutionStatus.RUNNING, ExecutionStatus.COMPLETED)[number % 3 == 0],
+                mode=("ANSWERER", "RUNTIME")[number % 4 < 2],
+            )
+            for number in range(12)
+        ]
+        for row in (*rows, execution(50, THEIRS, session_id="sess_1")):
+            await catalog.put_execution(row)
+        fitting = [
+            row
+            for row in reversed(rows)
+            if session_id in (None, row.session_id)
+            and status in (None, row.status)
+            and mode in (None, row.mode)
+        ]
+        found = await all_pages(
+            lambda cursor: catalog.list_executions(MINE, 2, cursor, session_id, status, mode)
+        )
+        assert found == fitting
+
+    async def test_an_execution_that_ended_moves_from_one_list_to_the_other(self, catalog: Catalog) -> None:
+        await catalog.put_execution(execution(1))
+        await catalog.put_execution(execution(1, status=ExecutionStatus.COMPLETED))
+        assert await catalog.list_executions(MINE, status=ExecutionStatus.RUNNING) == ([], None)
+        found, _ = await catalog.list_executions(MINE, status=ExecutionStatus.COMPLETED)
+        assert [row.execution_id for row in found] == ["exec_001"]
+
+    async def test_executions_are_counted_by_status(self, catalog: Catalog) -> None:
+        for number in range(5):
+            status = (ExecutionStatus.RUNNING, ExecutionStatus.FAILED)[number % 2]
+            await catalog.put_execution(execution(number, status=status))
+        await catalog.put_execution(execution(9, THEIRS))
+        assert await catalog.count_executions(MINE, ExecutionStatus.RUNNING) == 3
+        assert await catalog.count_executions(MINE, ExecutionStatus.FAILED) == 2
+        assert await catalog.count_executions(MINE, ExecutionStatus.CANCELLED) == 0
+
+    async def test_a_list_of_sessions_can_be_of_one_status(self, catalog: Catalog) -> None:
+        for number in range(7):
+            status = (SessionStatus.READY, SessionStatus.EXPIRED)[number % 2]
+            await catalog.put_session(session(number, status=status), [])
+        await catalog.put_session(session(8, THEIRS), [])
+        ready = await all_pages(
+            lambda cursor: catalog.list_sessions(MINE, 3, cursor, status=SessionStatus.READY)
+        )
+        assert [row.session_id for row in ready] == ["sess_006", "sess_004", "sess_002", "sess_000"]
+        assert await catalog.list_sessions(MINE, status=SessionStatus.FAILED) == ([], None)
+
     @pytest.mark.parametrize("cursor", ["x", "é", "W10=", "WzEsMiwzXQ==", "bnVsbA==", "W1suLi4=", "=" * 50])
     async def test_a_cursor_not_given_out_here_is_refused(self, catalog: Catalog, cursor: str) -> None:
         with pytest.raises(ValidationFailed, match="cursor"):
