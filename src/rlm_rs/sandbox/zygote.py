@@ -37,6 +37,8 @@ ENCODINGS = (
     " raw-unicode-escape hex base64 rot13 zlib quopri"
 )
 """Encodings that step code may name."""
+GARBAGE_OBJECTS = 50_000
+"""New objects before a child looks for garbage in cycles."""
 REHEARSALS = 20
 """CPython specialises code that has run a few times; what is specialised here, no child writes to."""
 
@@ -156,6 +158,8 @@ def _prepare(control: socket.socket, birth: Birth) -> Zygote:
     layers = lockdown.lock_zygote(birth.namespaces, birth.leave_out)
     gc.collect()
     gc.freeze()
+    # a collection writes to every object it looks at; a step's memory limit is what bounds its garbage
+    gc.set_threshold(GARBAGE_OBJECTS, 50, 1_000)
     zygote = Zygote(control, birth.host, _watch_children(), inheritance)
     zygote.say({"ready": layers.to_dict()})
     return zygote
