@@ -162,6 +162,8 @@ def commands() -> str:
         command = program.get_command(click.Context(program), name)
         assert command is not None
         parts.append(usage(f"rlm {name}", command))
+        if isinstance(command, click.Group):
+            parts += [usage(f"rlm {name} {inner}", one) for inner, one in command.commands.items()]
     return "\n".join(parts)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,18 +28,22 @@ from rlm_rs.core.ports import (
     ModelProvider,
     Parser,
     Sandbox,
+    StoredParser,
     Work,
 )
-from rlm_rs.core.records import ApiKeyRecord
+from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
 from rlm_rs.orchestrator.limiter import Limiter
-from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
 from rlm_rs.orchestrator.sessions import new_session_id
+from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
 from rlm_rs.orchestrator.texts import DocumentTexts
+from rlm_rs.orchestrator.worker import Worker, WorkerLimits
 from rlm_rs.parser.pool import ParserPool
+from rlm_rs.parser.remote import RemoteStoredParser
 from rlm_rs.parser.sources import discover
 from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.probe import Check, prove
@@ -56,6 +61,13 @@ if TYPE_CHECKING:
     from rlm_rs.providers.openai import OpenAIConfig
 
 FAKE = "fake"
+DATABASE_FILE = "rlm.sqlite"
+WORKER_KINDS = {
+    "all": (WorkKind.INGESTION, WorkKind.EXECUTION),
+    "ingestion": (WorkKind.INGESTION,),
+    "orchestrator": (WorkKind.EXECUTION,),
+    "none": (),
+}
 OFFLINE_NOTICE = (
     "No model is configured: answering with the offline policy, which searches and quotes but does not "
     "reason. Set OPENAI_API_KEY for a real one."
@@ -145,6 +157,36 @@ class Wiring:
             workers=self.settings.parser_workers,
         )
 
+    def service(self) -> Service:
+        """The engine for many tenants, over these parts."""
+        return Service(
+            ports=replace(self.ports, schemas=_schemas()),
+            work=self.work,
+            parser=self.stored_parser(),
+            spool=self.spool,
+            models=self.models,
+            budgets=self.settings.budgets(),
+            import_prefixes=self.settings.import_prefixes(),
+            parsing=2 * self.settings.parser_workers,
+        )
+
+    def stored_parser(self) -> StoredParser:
+        """The parser service where one is configured, else the parser of this process."""
+        if self.settings.parser_service_url:
+            return RemoteStoredParser(self.settings.parser_service_url)
+        return LocalStoredParser(self.parser, self.ports.blobs, self.spool)
+
+    def workers(self, service: Service) -> list[Worker]:
+        """What works in this process, as WORKER_MODE has it."""
+        settings = self.settings
+        limits = WorkerLimits(
+            concurrency=settings.worker_concurrency,
+            lease=settings.worker_lease_seconds,
+            poll=settings.worker_poll_interval_seconds,
+            max_attempts=settings.worker_max_attempts,
+        )
+        return [Worker(service, [kind], limits=limits) for kind in WORKER_KINDS[settings.worker_mode]]
+
     def spool_dir(self) -> Path:
         """A fresh temporary folder beside the data, so that files move instead of being copied."""
         self.spool.mkdir(parents=True, exist_ok=True)
@@ -159,16 +201,18 @@ class Wiring:
     ) -> str:
         """A new API key of a tenant, to be shown once. Raises `ValidationFailed`."""
         key, _ = await create_key(
-            self.keys, self._pepper(), tenant_id=tenant_id, name=name, scopes=scopes, expires_at=expires_at
+            self.keys,
+            _pepper(self.settings),
+            tenant_id=tenant_id,
+            name=name,
+            scopes=scopes,
+            expires_at=expires_at,
         )
         return key
 
     async def check_key(self, key: str) -> ApiKeyRecord:
         """The record of a key that is good now. Raises `Unauthorized`."""
-        return await check_key(self.keys, self._pepper(), key)
-
-    def _pepper(self) -> str:
-        return _secret(self.settings.api_key_pepper) or kept_pepper(self.settings.rlm_data_dir)
+        return await check_key(self.keys, _pepper(self.settings), key)
 
     async def close(self) -> None:
         """End everything, in the reverse order of its making."""
@@ -178,6 +222,13 @@ class Wiring:
         await self.database.close()
         await self.rates_database.close()
         shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _schemas() -> AnswerSchemas:
+    # jsonschema is the service's alone
+    from rlm_rs.orchestrator.output_schema import JsonSchemas
+
+    return JsonSchemas()
 
 
 def _models_of(provider: ModelProvider) -> Models | None:
@@ -192,7 +243,7 @@ def wire(
     """The embedded profile: one data directory, nothing to start."""
     data_dir = settings.rlm_data_dir
     blobs = _blobs(data_dir)
-    database = Database(data_dir / "rlm.sqlite")
+    database = Database(data_dir / DATABASE_FILE)
     provider = provider or _provider(settings)
     sandbox = sandbox or ProcessRunner(CorpusImages(blobs, data_dir / "images"))
     ports = _ports(settings, SqliteJournal(database), SqliteCatalog(database), blobs, provider, sandbox)
@@ -211,6 +262,16 @@ def wire(
         limiter=Limiter(settings.rate_limits(), SqliteRates(rates), ports.catalog),
         rates_database=rates,
     )
+
+
+@asynccontextmanager
+async def stored_keys(settings: Settings) -> AsyncIterator[tuple[Keys, str]]:
+    """The keys of the data directory and their pepper, without the rest of the service."""
+    database = Database(settings.rlm_data_dir / DATABASE_FILE)
+    try:
+        yield SqliteKeys(database), _pepper(settings)
+    finally:
+        await database.close()
 
 
 def _ports(
@@ -307,6 +368,10 @@ def _calling(settings: Settings) -> dict[str, Any]:
         "use_responses": settings.openai_use_responses_api,
         "min_output_tokens": settings.subcall_min_completion_tokens,
     }
+
+
+def _pepper(settings: Settings) -> str:
+    return _secret(settings.api_key_pepper) or kept_pepper(settings.rlm_data_dir)
 
 
 def _secret(value: SecretStr | None) -> str:
