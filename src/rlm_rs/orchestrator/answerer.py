@@ -7,6 +7,7 @@ ends, and pays for no call that was recorded.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Mapping
 
 from rlm_rs.core.corpus import Corpus
@@ -40,6 +41,10 @@ async def answer(run: Run, corpus: Corpus, ports: Ports) -> Run:
             else:
                 run = await take_step(run, corpus, ports)
     except Fenced:
+        raise
+    except CancelledError:
+        # nobody here will answer what a step waits for
+        await ports.sandbox.drop(run.execution.execution_id)
         raise
     except RlmError as error:
         if isinstance(error, ProviderFailed) and run.turns and run.execution.parent is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from rlm_rs.core.corpus import Corpus, Document, IngestStatus
+from rlm_rs.core.corpus import Corpus, Document, Failure, IngestStatus
 from rlm_rs.core.errors import SessionExpired, SessionNotFound, SessionNotReady, ValidationFailed
 from rlm_rs.core.records import (
     DocumentRecord,
@@ -17,6 +17,7 @@ from rlm_rs.core.records import (
     SessionStatus,
     WorkKind,
 )
+from rlm_rs.orchestrator.ingestion import failed
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.removal import remove_session, remove_texts
 from rlm_rs.orchestrator.sessions import new_session_id
@@ -182,6 +183,16 @@ async def ingest_session(tenant_id: str, session_id: str, service: Service) -> N
         await remove_texts(tenant_id, session_id, service)
     elif current.status == SessionStatus.DELETING:
         await remove_session(current, service)
+
+
+async def fail_session(tenant_id: str, session_id: str, failure: Failure, service: Service) -> None:
+    """Give up what could not be read in of a session; it is ready with what could be, if anything."""
+    view = await session_view(tenant_id, session_id, service)
+    left = [failed(d, failure) for d in view.documents if not (d.readable or d.failure)]
+    if view.session.status == SessionStatus.CREATING:
+        rows = [DocumentRecord(tenant_id, session_id, document) for document in left]
+        await service.ports.catalog.put_documents(rows)
+        await ingest_session(tenant_id, session_id, service)
 
 
 async def _live_session(tenant_id: str, session_id: str, service: Service) -> SessionRecord:

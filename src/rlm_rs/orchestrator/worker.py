@@ -1,0 +1,282 @@
+"""A worker: takes what is to be done, keeps its leases, and gives back what it does not finish.
+
+It may be killed at any point. What it held is free again when its leases run out, and whoever takes it goes
+on where the journal ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from rlm_rs.core.corpus import Corpus, Failure
+from rlm_rs.core.errors import Fenced, ParserFailed, ProviderFailed, SessionNotFound
+from rlm_rs.core.execution import Problem, Run
+from rlm_rs.core.records import WorkItem, WorkKind
+from rlm_rs.orchestrator.executions import cancelled, documents_left, go_on
+from rlm_rs.orchestrator.lifecycle import expire_sessions, fail_session, ingest_session
+from rlm_rs.orchestrator.outcome import finish
+from rlm_rs.orchestrator.ports import Service
+
+LOG = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+SHORTEST_LEASE_SECONDS = 0.05
+POISONED = "It was given up after {attempts} attempts: {reason}"
+PATIENCE = 4
+BEGINNING_SECONDS = 0.05
+WORKER_LOST = "the worker at work on it was lost each time."
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How a worker goes about it; times in seconds.
+
+    concurrency: items of each kind at once. lease: how long an item is another's after its worker died.
+    poll: the longest pause before looking for work again. max_attempts: claims of an item that records no
+    progress before it is given up; PATIENCE times as many where a provider or the parser cannot be reached.
+    backoff, max_backoff: the pause after a first failed attempt, and the longest. drain: what work under way
+    is given to end when the worker is to stop. sweep: between looks for sessions whose time is over.
+    """
+
+    concurrency: int = 8
+    lease: float = 30.0
+    poll: float = 0.5
+    max_attempts: int = 5
+    backoff: float = 1.0
+    max_backoff: float = 60.0
+    drain: float = 10.0
+    sweep: float = 30.0
+
+
+class Retry(Exception):
+    """The item is to be tried again. `reason` is one sentence; `pause` is the first pause, in seconds."""
+
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.pause = reason, pause
+
+
+class Worker:
+    """Does work of some kinds until it is told to stop. One instance serves one event loop."""
+
+    def __init__(
+        self,
+        service: Service,
+        kinds: Sequence[WorkKind],
+        owner: str | None = None,
+        limits: WorkerLimits | None = None,
+    ) -> None:
+        self._service = service
+        self._kinds = tuple(kinds)
+        self._limits = limits or WorkerLimits()
+        self.owner = owner or f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self.name = "+".join(self._kinds)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then let what is under way end or give it back."""
+        sweeps = [self._sweep(stop)] if WorkKind.INGESTION in self._kinds else []
+        await asyncio.gather(*(self._serve(kind, stop) for kind in self._kinds), *sweeps)
+
+    async def _serve(self, kind: WorkKind, stop: asyncio.Event) -> None:
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while not stop.is_set():
+                item = await self._claimed(kind) if len(under_way) < self._limits.concurrency else None
+                if item is not None:
+                    task = asyncio.ensure_future(self._hold(item))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+                    continue
+                await self._pause(stop, under_way)
+        finally:
+            await self._drained(under_way)
+
+    async def _claimed(self, kind: WorkKind) -> WorkItem | None:
+        try:
+            return await self._service.work.claim(kind, self.owner, self._limits.lease)
+        except Exception as error:  # noqa: BLE001 - the edge: a store that fails for a moment ends no worker
+            LOG.warning("no work could be claimed: %s", error)
+            return None
+
+    async def _pause(self, stop: asyncio.Event, under_way: set[asyncio.Task[None]]) -> None:
+        """Until there may be something to do: work was added, an item ended, or it is time to look again."""
+        full = len(under_way) >= self._limits.concurrency
+        news: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+        if not full:
+            news.append(asyncio.ensure_future(self._service.signals.wait_for_work(self._limits.poll)))
+        try:
+            waiting = {*news, *(under_way if full else ())}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in news:
+                task.cancel()
+
+    async def _drained(self, under_way: set[asyncio.Task[None]]) -> None:
+        if under_way:
+            await asyncio.wait(under_way, timeout=self._limits.drain)
+        left = list(under_way)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _sweep(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await expire_sessions(time.time(), self._service)
+            except Exception as error:  # noqa: BLE001 - the edge: the next sweep finds what this one left
+                LOG.warning("sessions could not be swept: %s", error)
+            try:
+                async with asyncio.timeout(self._limits.sweep):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _hold(self, item: WorkItem) -> None:
+        """Do an item, whatever comes of it."""
+        try:
+            await self._settle(item)
+        except asyncio.CancelledError:
+            await self._service.work.release(item, self.owner, counted=False)
+            raise
+        except Exception as error:
+            # the edge of an item: whatever goes wrong with it, the worker goes on
+            LOG.exception("%s %s failed", item.kind, item.item_id)
+            await self._put_off(item, Retry(f"{type(error).__name__}: {error}"), self._limits.max_attempts)
+
+    async def _settle(self, item: WorkItem) -> None:
+        """Do an item under its lease and say what is to become of it."""
+        work = self._service.work
+        try:
+            if await self._done_under_lease(item):
+                await work.done(item, self.owner)
+        except Retry as retry:
+            await self._put_off(item, retry, PATIENCE * self._limits.max_attempts)
+        except Fenced:
+            # whoever was faster goes on with it; if nobody does, the item is looked at again soon
+            await work.renew(item, self.owner, self._limits.backoff)
+
+    async def _done_under_lease(self, item: WorkItem) -> bool:
+        """Whether the item is settled; False if the lease was lost and it is another's."""
+        stop = self._service.signals.watch(item.item_id)
+        doing = asyncio.ensure_future(self._do(item))
+        try:
+            kept: WorkItem | None = item
+            while kept is not None and not doing.done():
+                if item.kind == WorkKind.EXECUTION and (kept.cancel_requested or stop.is_set()):
+                    await _interrupted(doing)
+                    await cancelled(item.tenant_id, item.item_id, self._service.ports)
+                    return True
+                kept = await self._still_kept(item, doing, stop)
+            if kept is None:
+                return False
+            await doing
+            return True
+        except SessionNotFound:
+            return True
+        finally:
+            await _interrupted(doing)
+            self._service.signals.unwatch(item.item_id, stop)
+
+    async def _still_kept(
+        self, item: WorkItem, doing: asyncio.Task[None], stop: asyncio.Event
+    ) -> WorkItem | None:
+        """Wait for the next thing to happen to an item, at most until its lease is due for renewal."""
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            pause = self._limits.lease / RENEWALS_PER_LEASE
+            waiting = {doing, stopped} if item.kind == WorkKind.EXECUTION else {doing}
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if doing.done():
+            return item
+        return await self._service.work.renew(item, self.owner, self._limits.lease)
+
+    async def _do(self, item: WorkItem) -> None:
+        if item.kind == WorkKind.INGESTION:
+            await self._ingest(item)
+        else:
+            await self._drive(item)
+
+    async def _ingest(self, item: WorkItem) -> None:
+        try:
+            await ingest_session(item.tenant_id, item.item_id, self._service)
+        except ParserFailed as error:
+            raise Retry(error.message) from error
+
+    async def _drive(self, item: WorkItem) -> None:
+        run = await self._service.ports.log.replay(item.tenant_id, item.item_id)
+        if run is None:
+            # whoever submits it is about to write it
+            raise Retry("its journal has not begun", BEGINNING_SECONDS)
+        if run.finished is not None:
+            # the row may be older than the journal
+            await finish(run, await documents_left(run, self._service.ports), self._service.ports)
+            return
+        if item.attempts > self._limits.max_attempts * PATIENCE + len(run.turns):
+            await self._give_up(run, item, WORKER_LOST)
+            return
+        try:
+            await go_on(item.tenant_id, item.item_id, self._service.ports)
+        except ProviderFailed as error:
+            if not error.details.get("retryable", True):
+                await self._failed(item, Problem(error.code, error.message))
+                return
+            raise Retry(error.message) from error
+        except SessionNotFound as error:
+            await self._failed(item, Problem(error.code, error.message))
+
+    async def _put_off(self, item: WorkItem, retry: Retry, most: int) -> None:
+        """Try again after a pause, spent under the lease; or give the item up after `most` claims."""
+        if await self._given_up(item, retry.reason, most):
+            await self._service.work.done(item, self.owner)
+            return
+        first = self._limits.backoff if retry.pause is None else retry.pause
+        pause = min(self._limits.max_backoff, first * 2 ** min(item.attempts - 1, 20))
+        await self._service.work.renew(item, self.owner, max(SHORTEST_LEASE_SECONDS, pause))
+
+    async def _given_up(self, item: WorkItem, reason: str, most: int) -> bool:
+        if item.kind == WorkKind.INGESTION:
+            return item.attempts >= most and await self._session_failed(item, reason)
+        run = await self._service.ports.log.replay(item.tenant_id, item.item_id)
+        # an execution that makes progress between its workers' ends is not what ends them
+        if item.attempts < most + (len(run.turns) if run else 0):
+            return False
+        if run is None:
+            await self._service.ports.catalog.delete_execution(item.tenant_id, item.item_id)
+        elif run.finished is None:
+            await self._give_up(run, item, reason)
+        return True
+
+    async def _session_failed(self, item: WorkItem, reason: str) -> bool:
+        failure = Failure("PARSER_UNAVAILABLE", POISONED.format(attempts=item.attempts, reason=reason))
+        await fail_session(item.tenant_id, item.item_id, failure, self._service)
+        return True
+
+    async def _give_up(self, run: Run, item: WorkItem, reason: str) -> None:
+        message = POISONED.format(attempts=item.attempts, reason=reason)
+        await self._failed(item, Problem("ATTEMPTS_EXHAUSTED", message))
+
+    async def _failed(self, item: WorkItem, problem: Problem) -> None:
+        """End an execution as FAILED, unless it has ended."""
+        ports = self._service.ports
+        run = await ports.log.replay(item.tenant_id, item.item_id)
+        if run is not None:
+            none = Corpus(item.tenant_id, run.execution.session_id, ())
+            await finish(run, none, ports, problem)
+            ports.log.forget(item.item_id)
+
+
+async def _interrupted(doing: asyncio.Task[None]) -> None:
+    """Stop a task and wait until it has; what it was about is settled elsewhere."""
+    if not doing.done():
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)

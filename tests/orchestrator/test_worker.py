@@ -1,0 +1,361 @@
+"""Workers: what is asked for is done once, whoever stops, fails or is stopped in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from serving import MINE, THEIRS, Serving, serving
+from stage import step
+
+from rlm_rs.core.errors import ParserFailed, ProviderFailed
+from rlm_rs.core.execution import Run
+from rlm_rs.core.model import ModelReply, ModelRequest
+from rlm_rs.core.records import ExecutionStatus, SessionStatus, WorkKind
+from rlm_rs.orchestrator.executions import Choices, NewExecution, cancel, follow, submit, wait
+from rlm_rs.orchestrator.lifecycle import (
+    NewDocument,
+    NewSession,
+    create_session,
+    delete_session,
+    session_view,
+)
+from rlm_rs.orchestrator.ports import Service
+from rlm_rs.orchestrator.worker import Worker, WorkerLimits
+from rlm_rs.testing.models import ScriptedModel
+
+QUICK = WorkerLimits(lease=0.6, poll=0.02, backoff=0.05, max_backoff=0.05, max_attempts=2, drain=0.05)
+BOTH = (WorkKind.INGESTION, WorkKind.EXECUTION)
+ANSWER = step("FINAL(context[0][0:5])")
+
+
+@asynccontextmanager
+async def working(
+    service: Service, limits: WorkerLimits = QUICK, kinds: tuple[WorkKind, ...] = BOTH
+) -> AsyncIterator[None]:
+    """A worker at work until the block ends."""
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(Worker(service, kinds, limits=limits).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def asked(served: Serving, tenant: str = MINE, **options: object) -> str:
+    """A ready session, and an execution in it that waits for a worker."""
+    view = await served.session("alpha beta", tenant=tenant)
+    run = await submit(tenant, view.session.session_id, NewExecution("What?", **options), served.service)  # type: ignore[arg-type]
+    return run.execution.execution_id
+
+
+async def ended(served: Serving, execution_id: str, tenant: str = MINE) -> Run:
+    run = await wait(tenant, execution_id, 10, served.service)
+    assert run.finished is not None, "it has not ended in time"
+    return run
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    for _ in range(500):
+        if await condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come to be in time")
+
+
+async def until_asked(model: ScriptedModel, times: int = 1) -> None:
+    async def is_asked() -> bool:
+        return len(model.requests) >= times
+
+    await until(is_asked)
+
+
+async def test_a_worker_reads_sessions_in_and_answers_questions(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([ANSWER]))
+    async with working(served.service):
+        docs = (NewDocument("a.txt", await served.upload("alpha beta")),)
+        session_id = (await create_session(MINE, NewSession(docs), served.service)).session.session_id
+        await until_ready(served, session_id)
+        run = await submit(MINE, session_id, NewExecution("What?"), served.service)
+        run = await ended(served, run.execution.execution_id)
+    assert run.finished is not None
+    assert (run.finished.status, run.finished.answer) == (ExecutionStatus.COMPLETED, "alpha")
+    row = await served.service.ports.catalog.get_execution(MINE, run.execution.execution_id)
+    assert row is not None
+    assert row.status == ExecutionStatus.COMPLETED
+    assert await served.service.work.waiting(WorkKind.EXECUTION) == 0
+
+
+async def until_ready(served: Serving, session_id: str) -> None:
+    async def is_ready() -> bool:
+        return (await session_view(MINE, session_id, served.service)).ready
+
+    await until(is_ready)
+
+
+async def test_a_worker_drives_many_executions_at_once(tmp_path: Path) -> None:
+    most, now = 0, 0
+
+    class Counting(ScriptedModel):
+        async def complete(self, request: ModelRequest) -> ModelReply:
+            nonlocal most, now
+            now += 1
+            most = max(most, now)
+            reply = await super().complete(request)
+            now -= 1
+            return reply
+
+    served = serving(tmp_path, Counting(lambda _: ANSWER, latency=0.2))
+    ids = [await asked(served) for _ in range(6)]
+    async with working(served.service, replace(QUICK, concurrency=4)):
+        for execution_id in ids:
+            await ended(served, execution_id)
+    assert most == 4
+
+
+async def test_what_a_dead_worker_held_is_done_after_its_lease(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([ANSWER]))
+    execution_id = await asked(served)
+    assert await served.service.work.claim(WorkKind.EXECUTION, "dead", 0.2)
+    async with working(served.service):
+        assert (await ended(served, execution_id)).finished is not None
+
+
+async def test_a_long_execution_keeps_its_lease(tmp_path: Path) -> None:
+    model = ScriptedModel([ANSWER], latency=0.5)
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    slow = replace(QUICK, lease=0.2)
+    async with working(served.service, slow), working(served.service, slow):
+        await ended(served, execution_id)
+    assert len(model.requests) == 1
+
+
+async def test_two_workers_do_not_both_pay(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda _: ANSWER, latency=0.02)
+    served = serving(tmp_path, model)
+    ids = [await asked(served) for _ in range(8)]
+    async with working(served.service), working(served.service):
+        for execution_id in ids:
+            await ended(served, execution_id)
+    assert len(model.requests) == 8
+
+
+async def test_cancelling_interrupts_a_model_call(tmp_path: Path) -> None:
+    model = ScriptedModel([ANSWER], latency=30)
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    async with working(served.service):
+        await until_asked(model)
+        run = await cancel(MINE, execution_id, served.service)
+        assert run.finished is not None
+        assert run.finished.status == ExecutionStatus.CANCELLED
+        assert (await cancel(MINE, execution_id, served.service)).finished == run.finished
+    assert await served.service.work.waiting(WorkKind.EXECUTION) == 0
+
+
+async def test_another_process_hears_of_a_cancellation_when_it_renews(tmp_path: Path) -> None:
+    model = ScriptedModel([ANSWER], latency=30)
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    async with working(served.service):
+        await until_asked(model)
+        await served.service.work.request_cancel(WorkKind.EXECUTION, MINE, execution_id)
+        run = await ended(served, execution_id)
+    assert run.finished is not None
+    assert run.finished.status == ExecutionStatus.CANCELLED
+
+
+async def test_an_execution_nobody_drives_is_cancelled_at_once(tmp_path: Path) -> None:
+    served = serving(tmp_path)
+    execution_id = await asked(served)
+    run = await cancel(MINE, execution_id, served.service)
+    assert run.finished is not None
+    assert run.finished.status == ExecutionStatus.CANCELLED
+    assert await served.service.work.claim(WorkKind.EXECUTION, "w", 1) is None
+
+
+async def test_a_provider_outage_after_work_is_waited_out(tmp_path: Path) -> None:
+    down = ProviderFailed("it is down", retryable=True)
+    model = ScriptedModel([step("x = 1"), down, down, ANSWER])
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    async with working(served.service):
+        run = await ended(served, execution_id)
+    assert run.finished is not None
+    assert (run.finished.status, run.finished.answer) == (ExecutionStatus.COMPLETED, "alpha")
+    assert len(model.requests) == 4
+
+
+async def test_an_outage_without_end_fails_with_its_reason(tmp_path: Path) -> None:
+    def reply(request: ModelRequest) -> str | Exception:
+        return ProviderFailed("it is down", retryable=True) if len(request.messages) > 2 else step("x = 1")
+
+    served = serving(tmp_path, ScriptedModel(reply))
+    execution_id = await asked(served)
+    async with working(served.service):
+        run = await ended(served, execution_id)
+    assert run.finished is not None
+    assert run.finished.error is not None
+    assert run.finished.status == ExecutionStatus.FAILED
+    assert "it is down" in run.finished.error.message
+
+
+async def test_a_provider_that_refuses_fails_the_execution_at_once(tmp_path: Path) -> None:
+    model = ScriptedModel([step("x = 1"), ProviderFailed("no such model", retryable=False)])
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    async with working(served.service):
+        run = await ended(served, execution_id)
+    assert run.finished is not None
+    assert run.finished.status == ExecutionStatus.FAILED
+    assert len(model.requests) == 2
+
+
+async def test_an_execution_that_breaks_its_worker_is_given_up_with_a_reason(tmp_path: Path) -> None:
+    def broken(_: ModelRequest) -> Exception:
+        return ZeroDivisionError("a defect")
+
+    served = serving(tmp_path, ScriptedModel(broken))
+    execution_id, other = await asked(served), await asked(served)
+    async with working(served.service):
+        for each in (execution_id, other):
+            run = await ended(served, each)
+            assert run.finished is not None
+            assert run.finished.error is not None
+            assert run.finished.status == ExecutionStatus.FAILED
+            assert run.finished.error.code == "ATTEMPTS_EXHAUSTED"
+            assert "a defect" in run.finished.error.message
+
+
+async def test_an_execution_whose_workers_die_is_given_up(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([ANSWER]))
+    execution_id = await asked(served)
+    for _ in range(8):
+        assert await served.service.work.claim(WorkKind.EXECUTION, "dying", 0.01)
+        await asyncio.sleep(0.02)
+    async with working(served.service):
+        run = await ended(served, execution_id)
+    assert run.finished is not None
+    assert run.finished.status == ExecutionStatus.FAILED
+
+
+async def test_stopping_gives_back_what_is_not_done(tmp_path: Path) -> None:
+    model = ScriptedModel([step("x = 1"), ANSWER, ANSWER], latency=0.3)
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    async with working(served.service):
+        await until_asked(model, 2)
+    item = await served.service.work.claim(WorkKind.EXECUTION, "next", 5)
+    assert item is not None
+    assert item.attempts == 1
+    await served.service.work.release(item, "next")
+    async with working(served.service):
+        run = await ended(served, execution_id)
+    assert len(run.turns) == 2
+
+
+async def test_a_parser_that_comes_back_is_waited_for(tmp_path: Path) -> None:
+    served = serving(tmp_path)
+
+    class Flaky:
+        left = 2
+
+        async def parse_stored(self, *asked: str) -> object:
+            if self.left:
+                self.left -= 1
+                raise ParserFailed(source_name=asked[1], reason="unreachable")
+            return await served.service.parser.parse_stored(*asked)
+
+    docs = (NewDocument("a.txt", await served.upload("alpha")),)
+    session_id = (await create_session(MINE, NewSession(docs), served.service)).session.session_id
+    async with working(replace(served.service, parser=Flaky())):  # type: ignore[arg-type]
+        await until_ready(served, session_id)
+
+
+async def test_a_parser_that_stays_away_fails_the_documents_with_a_reason(tmp_path: Path) -> None:
+    served = serving(tmp_path)
+
+    class Away:
+        async def parse_stored(self, *asked: str) -> object:
+            raise ParserFailed(source_name=asked[1], reason="unreachable")
+
+    docs = (NewDocument("a.txt", await served.upload("alpha")),)
+    session_id = (await create_session(MINE, NewSession(docs), served.service)).session.session_id
+
+    async def is_settled() -> bool:
+        view = await session_view(MINE, session_id, served.service)
+        return view.session.status != SessionStatus.CREATING
+
+    async with working(replace(served.service, parser=Away())):  # type: ignore[arg-type]
+        await until(is_settled)
+    view = await session_view(MINE, session_id, served.service)
+    assert view.session.status == SessionStatus.FAILED
+    assert view.documents[0].failure is not None
+    assert "unreachable" in view.documents[0].failure.message
+
+
+async def is_gone(served: Serving, session_id: str) -> bool:
+    return await served.service.ports.catalog.get_session(MINE, session_id) is None
+
+
+async def test_deleting_a_session_stops_what_runs_in_it(tmp_path: Path) -> None:
+    model = ScriptedModel([ANSWER], latency=30)
+    served = serving(tmp_path, model)
+    execution_id = await asked(served)
+    row = await served.service.ports.catalog.get_execution(MINE, execution_id)
+    assert row is not None
+    async with working(served.service):
+        await until_asked(model)
+        await delete_session(MINE, row.session_id, served.service)
+        await until(lambda: is_gone(served, row.session_id))
+    assert await served.journal.read(execution_id) == []
+    assert await served.stored("raw", "parsed", "state") == []
+
+
+async def test_one_tenants_queue_does_not_hold_up_another(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel(lambda _: ANSWER, latency=0.03))
+    view = await served.session("alpha beta")
+    for _ in range(40):
+        await submit(MINE, view.session.session_id, NewExecution("What?"), served.service)
+    async with working(served.service, replace(QUICK, concurrency=2)):
+        await asyncio.sleep(0.1)
+        other = await asked(served, THEIRS)
+        await ended(served, other, THEIRS)
+        assert await served.service.work.waiting(WorkKind.EXECUTION) > 20
+
+
+async def test_events_are_replayed_and_followed_to_the_end(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([step("x = 1"), ANSWER], latency=0.05))
+    execution_id = await asked(served)
+
+    async def heard(after: int) -> list[tuple[int, str]]:
+        return [(seq, e.type) async for seq, e in follow(MINE, execution_id, after, served.service)]
+
+    async with working(served.service):
+        everything = await asyncio.wait_for(heard(-1), 10)
+    kinds = ["Started", "RootReplied", "StepRan", "RootReplied", "StepRan", "Finished"]
+    assert everything == list(enumerate(kinds))
+    assert await heard(3) == everything[4:]
+
+
+async def test_waiting_ends_with_the_time_allowed(tmp_path: Path) -> None:
+    served = serving(tmp_path)
+    execution_id = await asked(served)
+    assert (await wait(MINE, execution_id, 0.05, served.service)).finished is None
+
+
+async def test_choices_go_request_over_session_over_settings_field_by_field(tmp_path: Path) -> None:
+    served = serving(tmp_path)
+    view = await served.session(
+        "alpha", budgets_default={"max_turns": 3, "max_step_seconds": 5}, models_default={"sub_model": "s"}
+    )
+    new = NewExecution("What?", Choices(root_model="r", budgets={"max_turns": 2}))
+    execution = (await submit(MINE, view.session.session_id, new, served.service)).execution
+    assert (execution.models.root, execution.models.sub) == ("r", "s")
+    budgets = execution.budgets
+    assert (budgets.max_turns, budgets.max_step_seconds, budgets.max_llm_subcalls) == (2, 5, 50)
