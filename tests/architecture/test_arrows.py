@@ -23,7 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
     "health": (APPLICATION, set()),
     "library": (APPLICATION, set()),
-    "cli": (APPLICATION, {"click", "rich"}),
+    "cli": (APPLICATION | {"api"}, {"click", "rich"}),
     "api": (APPLICATION, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
     "mcp": (APPLICATION, {"mcp", "pydantic", "orjson"}),
     "worker_entrypoint": (APPLICATION, set()),

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "List executions, newest first."),
     "resume": ("resume", "Go on with an execution that was interrupted."),
     "verify": ("verify", "Check citations against the stored texts."),
+    "serve": ("serve", "Serve the HTTP API, with its workers."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "doctor": ("doctor", "Check that everything needed works here."),
 }

@@ -1,0 +1,1 @@
+"""The HTTP API: routes over the orchestrator's functions. Knows no adapter."""

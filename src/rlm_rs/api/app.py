@@ -1,0 +1,74 @@
+"""The application: `uvicorn rlm_rs.api.app:app`, or what `rlm serve` runs.
+
+Everything is wired when it starts and ended when it stops, in this process's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from rlm_rs.api.edge import Edge
+from rlm_rs.api.envelope import install
+from rlm_rs.api.gate import Gate
+from rlm_rs.api.parts import Parts
+from rlm_rs.api.routes import audit, chat, citations, events, executions, health, runtime, sessions
+from rlm_rs.settings import load_settings
+from rlm_rs.telemetry.logs import configure_logging
+from rlm_rs.telemetry.metrics import Metrics
+from rlm_rs.version import __version__
+from rlm_rs.wiring import Wiring, wire
+
+DESCRIPTION = (
+    "Recursive Language Models over document collections far larger than a model's context window, "
+    "with citations anyone can re-check. Every response that is not 2xx is an error envelope."
+)
+ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health)
+
+Wired = Callable[[], Wiring]
+
+
+def create_app(wired: Wired | None = None) -> FastAPI:
+    """The application. wired: makes the parts when it starts; by default from the settings."""
+    app = FastAPI(
+        title="RLM-RS",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan(wired or _from_settings),
+    )
+    for module in ROUTERS:
+        app.include_router(module.router)
+    install(app)
+    app.add_middleware(Gate)
+    app.add_middleware(Edge)
+    return app
+
+
+def _from_settings() -> Wiring:
+    configure_logging()
+    return wire(load_settings())
+
+
+def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
+        unlisten = wiring.ports.log.listen(metrics.heard)
+        service = wiring.service()
+        workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
+        app.state.parts = Parts(wiring, service, metrics, workers)
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*workers.values(), return_exceptions=True)
+            unlisten()
+            await wiring.close()
+
+    return lifespan
+
+
+app = create_app()

@@ -1,0 +1,121 @@
+"""Around every request: its id, the limit on its size, its metrics and its line in the log.
+
+Pure ASGI: a body is counted as it passes and never gathered here, so that one that is too large is cut
+off at the limit, whatever its Content-Length says.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rlm_rs.api.envelope import envelope
+from rlm_rs.api.parts import Parts, parts_of
+from rlm_rs.core.errors import RequestTooLarge, RlmError
+from rlm_rs.telemetry.logs import bind, logger, unbind
+
+REQUEST_ID = "X-Request-ID"
+UPLOADS = "/v1/uploads"
+UNROUTED = "(none)"
+_SANE_ID = re.compile(r"[\w.:-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_log = logger(__name__)
+
+
+class Edge:
+    """The outermost middleware of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, to its end; whatever happens inside, an envelope comes out."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        parts, begun = parts_of(scope), time.perf_counter()
+        exchange = _Exchange(scope, receive, send, _limit(scope, parts))
+        unbind()
+        bind(request_id=exchange.request_id)
+        try:
+            await self._answered(scope, exchange)
+        finally:
+            _told(scope, exchange, parts, time.perf_counter() - begun)
+
+    async def _answered(self, scope: Scope, exchange: _Exchange) -> None:
+        try:
+            exchange.check_declared()
+            await self._app(scope, exchange.receive, exchange.send)
+        except RlmError as error:
+            await exchange.fail(error)
+        except Exception as error:  # noqa: BLE001 - the edge of the process: the client gets an answer
+            _log.error("unexpected", exc_info=error)
+            await exchange.fail(RlmError(reason="unexpected; the log has it under this request_id"))
+        if exchange.too_large:
+            await exchange.fail(RequestTooLarge(limit=exchange.limit))
+
+
+class _Exchange:
+    """A request on its way: what came in is counted, what goes out is noted."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int | None) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self.limit = limit
+        self.status = 0
+        self.too_large = False
+        self._received = 0
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        self.request_id = given if _SANE_ID.fullmatch(given) else f"req_{uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    def check_declared(self) -> None:
+        declared = Headers(scope=self._scope).get("content-length", "")
+        if self.limit is not None and declared.isdigit() and int(declared) > self.limit:
+            raise RequestTooLarge(limit=self.limit)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self.limit is not None and self._received > self.limit:
+            self.too_large = True
+            raise RequestTooLarge(limit=self.limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.too_large and not self.status:
+            # the application's words about a body that was cut off are not the reason
+            return
+        await self._forward(message)
+
+    async def fail(self, error: RlmError) -> None:
+        """Answer with an envelope, unless an answer has begun already."""
+        if not self.status:
+            await envelope(error, self._scope)(self._scope, self._receive, self._forward)
+
+    async def _forward(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+        await self._send(message)
+
+
+def _limit(scope: Scope, parts: Parts) -> int | None:
+    settings = parts.wiring.settings
+    if scope["path"].rstrip("/") == UPLOADS:
+        return settings.upload_size_limit_bytes
+    return settings.request_size_limit_bytes
+
+
+def _told(scope: Scope, exchange: _Exchange, parts: Parts, seconds: float) -> None:
+    path = getattr(scope.get("route"), "path", UNROUTED)
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    parts.metrics.request_ended(method, path, exchange.status, seconds)
+    ids = {name: value for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
+    caller = scope.get("state", {}).get("caller")
+    if caller is not None:
+        ids["tenant_id"] = caller.tenant_id
+    _log.info("request", method=method, route=path, status=exchange.status, seconds=round(seconds, 4), **ids)

@@ -1,0 +1,106 @@
+"""Before any route: whose request it is, whether the tenant may make it now; after it: the audit log.
+
+A key is checked before the body is read, so that a stranger costs no memory.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rlm_rs.api.envelope import request_id
+from rlm_rs.api.parts import Parts, parts_of
+from rlm_rs.core.errors import Forbidden, Unauthorized
+from rlm_rs.core.records import ApiKeyRecord, AuditRecord
+from rlm_rs.telemetry.logs import bind
+
+PREFIX = "/v1"
+MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+AUDITED = "audited"
+
+_bearer = HTTPBearer(auto_error=False, description="a key made with `rlm keys create`")
+
+
+class Gate:
+    """The middleware inside `Edge`; what it raises, `Edge` answers with."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through whose key is good and whose tenant has not asked too much."""
+        if scope["type"] != "http" or not _guarded(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        parts = parts_of(scope)
+        caller = await _identified(Headers(scope=scope), parts)
+        state = scope.setdefault("state", {})
+        state["caller"] = caller
+        bind(tenant_id=caller.tenant_id)
+        await parts.wiring.limiter.check_request(caller.tenant_id)
+        if scope["method"] not in MUTATING:
+            await self._app(scope, receive, send)
+            return
+        state[AUDITED] = True
+
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start" and state[AUDITED]:
+                await parts.wiring.audit.write(_entry(scope, caller, message["status"]))
+            await send(message)
+
+        await self._app(scope, receive, recorded)
+
+
+def _guarded(path: str) -> bool:
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+async def _identified(headers: Headers, parts: Parts) -> ApiKeyRecord:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Send a key: `Authorization: Bearer rlm_key_…`. `rlm keys create` makes one.")
+    return await parts.wiring.check_key(token.strip())
+
+
+def _entry(scope: Scope, caller: ApiKeyRecord, status: int) -> AuditRecord:
+    return AuditRecord(
+        tenant_id=caller.tenant_id,
+        at=time.time(),
+        request_id=request_id(scope),
+        key_id=caller.key_id,
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+    )
+
+
+def _caller(request: Request, scope: str) -> ApiKeyRecord:
+    caller: ApiKeyRecord = request.state.caller
+    if scope not in caller.scopes:
+        raise Forbidden(scope=scope)
+    return caller
+
+
+def _reader(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
+    # what only reads is not audited, also where it is a POST
+    request.scope["state"][AUDITED] = False
+    return _caller(request, "read")
+
+
+def _writer(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
+    return _caller(request, "write")
+
+
+def _admin(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
+    request.scope["state"][AUDITED] = request.method in MUTATING
+    return _caller(request, "admin")
+
+
+Reader = Annotated[ApiKeyRecord, Depends(_reader)]
+Writer = Annotated[ApiKeyRecord, Depends(_writer)]
+Admin = Annotated[ApiKeyRecord, Depends(_admin)]

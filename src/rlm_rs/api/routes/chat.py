@@ -1,0 +1,119 @@
+"""OpenAI-compatible chat: an RLM as a drop-in model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Response
+from starlette.responses import StreamingResponse
+
+from rlm_rs.api.chat_messages import Asked, ChatBody, Passage, asked, output_schema
+from rlm_rs.api.chat_replies import (
+    MODEL,
+    chunk,
+    completion,
+    last_chunks,
+    model_entry,
+    reasoning,
+    usage_chunk,
+)
+from rlm_rs.api.envelope import documented
+from rlm_rs.api.gate import Reader, Writer
+from rlm_rs.api.parts import Parts, PartsDep
+from rlm_rs.api.shapes import chat_execution, chat_session
+from rlm_rs.api.sse import HEADERS, frame, kept_alive
+from rlm_rs.core.errors import (
+    BudgetExceeded,
+    ParserFailed,
+    ProviderFailed,
+    RlmError,
+    SessionNotReady,
+)
+from rlm_rs.core.execution import Run
+from rlm_rs.orchestrator import executions, lifecycle
+from rlm_rs.orchestrator.event_log import replayed
+from rlm_rs.orchestrator.ports import Service
+from rlm_rs.orchestrator.uploads import store_upload
+
+router = APIRouter(prefix="/v1", tags=["chat"])
+
+READY_SECONDS = 600.0
+FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 1.0
+GRACE_SECONDS = 60.0
+DONE = b"data: [DONE]\n\n"
+_ERRORS = documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed)
+
+
+@router.get("/models", responses=documented())
+async def list_models(caller: Reader, parts: PartsDep) -> dict[str, Any]:
+    """`rlm`, which is the configured root and sub model, and the root model by its own name."""
+    names = dict.fromkeys((MODEL, parts.wiring.models().root))
+    return {"object": "list", "data": [model_entry(name) for name in names]}
+
+
+@router.post("/chat/completions", response_model=None, responses=_ERRORS)
+async def complete(body: ChatBody, caller: Writer, parts: PartsDep) -> Response | dict[str, Any]:
+    """Answer a chat. Long messages become documents, the last user message is the question; `stream` sends
+    the turns as reasoning and the answer as content. Citations stand in the message beside the content."""
+    run = await _begun(asked(body.messages), body, caller.tenant_id, parts)
+    if body.stream:
+        frames = _frames(run, body, caller.tenant_id, parts.service)
+        return StreamingResponse(kept_alive(frames), media_type="text/event-stream", headers=HEADERS)
+    return completion(await _ended(run, caller.tenant_id, parts.service), body.model)
+
+
+async def _begun(wanted: Asked, body: ChatBody, tenant_id: str, parts: Parts) -> Run:
+    service = parts.service
+    uploads = [
+        (passage.name, await store_upload(tenant_id, passage.name, _bytes(passage), service))
+        for passage in wanted.corpus
+    ]
+    made = await lifecycle.create_session(tenant_id, chat_session(uploads), service)
+    await _ready(tenant_id, made.session.session_id, service)
+    root = None if body.model == MODEL else body.model
+    execution = chat_execution(wanted.question, root, output_schema(body))
+    async with parts.wiring.limiter.starting_execution(tenant_id):
+        return await executions.submit(tenant_id, made.session.session_id, execution, service)
+
+
+async def _bytes(passage: Passage) -> AsyncIterator[bytes]:
+    yield passage.text.encode()
+
+
+async def _ready(tenant_id: str, session_id: str, service: Service) -> None:
+    """Wait until the session can be asked. Raises `SessionNotReady` if it takes too long or failed."""
+    ends, pause = time.monotonic() + READY_SECONDS, FIRST_LOOK_SECONDS
+    while not (await lifecycle.session_view(tenant_id, session_id, service)).ready:
+        if time.monotonic() > ends:
+            raise SessionNotReady(session_id=session_id, reason="its documents are still being read")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, SLOWEST_LOOK_SECONDS)
+
+
+async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
+    seconds = run.execution.budgets.max_total_seconds + GRACE_SECONDS
+    return await executions.wait(tenant_id, run.execution.execution_id, seconds, service)
+
+
+async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) -> AsyncGenerator[bytes]:
+    execution_id, ended = run.execution.execution_id, False
+    try:
+        yield frame(chunk(run, body.model, {"role": "assistant", "content": ""}))
+        async for _, event in executions.follow(tenant_id, execution_id, -1, service):
+            if told := reasoning(event):
+                yield frame(chunk(run, body.model, {"reasoning_content": told}))
+        run, ended = await replayed(service.ports.log, tenant_id, execution_id), True
+        for last in last_chunks(run, body.model):
+            yield frame(last)
+        if body.stream_options and body.stream_options.include_usage:
+            yield frame(usage_chunk(run, body.model))
+    except RlmError as error:
+        yield frame({"error": {"code": error.code, "message": error.message, "details": error.details}})
+    finally:
+        if not ended:
+            # the client is gone, and nobody else waits for this answer
+            await executions.cancel(tenant_id, execution_id, service)
+    yield DONE

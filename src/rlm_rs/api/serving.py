@@ -1,0 +1,88 @@
+"""Running the application on a socket until a signal ends it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from rlm_rs.api.app import create_app
+from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.library import LOCAL_TENANT
+from rlm_rs.orchestrator.keys import SCOPES
+from rlm_rs.settings import Settings
+from rlm_rs.telemetry.logs import configure_logging
+from rlm_rs.wiring import Wiring, wire
+
+GRACEFUL_SECONDS = 10
+BACKLOG = 2048
+KEY_FILE = "local.key"
+KEY_NAME = "local"
+
+Told = Callable[[str], None]
+"""What is shown to whoever started the server."""
+
+
+async def serve(settings: Settings, host: str, port: int, told: Told) -> None:
+    """Serve until SIGINT or SIGTERM; what is under way is then finished or given back."""
+    configure_logging()
+    listening = _listening(host, port)
+    wiring = wire(settings)
+    told(f"RLM-RS at {_url(host, listening)} (API reference: {_url(host, listening)}/docs)")
+    await _tell_key(wiring, host, told)
+    app = create_app(lambda: wiring)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ValidationFailed(
+            reason=f"Cannot listen on {host}:{port} ({error.strerror or error}). Choose another --port."
+        ) from error
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
+
+
+async def _tell_key(wiring: Wiring, host: str, told: Told) -> None:
+    """On loopback, a key to begin with: made once, shown once, kept where only its owner can read it."""
+    if not is_loopback(host):
+        if not await wiring.keys.list_keys():
+            told("There are no keys yet: `rlm keys create --tenant T --name N` makes one.")
+        return
+    place = wiring.settings.rlm_data_dir / KEY_FILE
+    if place.exists():
+        told(f"Key: see {place}")
+        return
+    key = await wiring.create_key(LOCAL_TENANT, KEY_NAME, SCOPES)
+    _keep(place, key)
+    told(f"Key: {key} (kept in {place}; it is not shown again)")
+
+
+def _keep(place: Path, key: str) -> None:
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{key}\n")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

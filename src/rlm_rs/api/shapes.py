@@ -1,0 +1,231 @@
+"""Between the API's shapes and the orchestrator's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rlm_rs.api.schemas import (
+    BudgetsBody,
+    DocumentBody,
+    ExecutionBody,
+    ExecutionOptionsBody,
+    ModelsBody,
+    ResolveBody,
+    RuntimeBody,
+    RuntimeOptionsBody,
+    SessionBody,
+    given,
+)
+from rlm_rs.api.views import (
+    CitationView,
+    ContextView,
+    DocumentView,
+    ExecutionOut,
+    ExecutionRow,
+    Readiness,
+    Reason,
+    SessionOut,
+    SessionRow,
+    StepOut,
+)
+from rlm_rs.core.citing import Citation
+from rlm_rs.core.corpus import Document
+from rlm_rs.core.execution import Run
+from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionRecord
+from rlm_rs.orchestrator.executions import Choices, NewExecution
+from rlm_rs.orchestrator.lifecycle import NewDocument, NewSession, SessionView
+from rlm_rs.orchestrator.runtime import NewRuntime, StepView
+from rlm_rs.orchestrator.uploads import StoredUpload
+
+CHAT_TTL_MINUTES = 60
+CHAT_OPTIONS = {"surface": "chat"}
+
+
+def new_session(body: SessionBody) -> NewSession:
+    """The session a client wants."""
+    return NewSession(
+        docs=tuple(_new_document(document) for document in body.docs),
+        ttl_minutes=body.ttl_minutes,
+        enable_search=bool(body.options.enable_search),
+        readiness_mode=body.options.readiness_mode,
+        models_default=given(body.models_default),
+        budgets_default=given(body.budgets_default),
+    )
+
+
+def _new_document(body: DocumentBody) -> NewDocument:
+    return NewDocument(
+        source_name=body.source_name,
+        raw_s3_uri=body.raw_s3_uri,
+        mime_type=body.mime_type,
+        raw_s3_version_id=body.raw_s3_version_id,
+        raw_s3_etag=body.raw_s3_etag,
+    )
+
+
+def chat_session(uploads: Iterable[tuple[str, StoredUpload]]) -> NewSession:
+    """The session over a chat's long messages."""
+    docs = tuple(NewDocument(name, upload.raw_s3_uri, "text/plain") for name, upload in uploads)
+    return NewSession(docs=docs, ttl_minutes=CHAT_TTL_MINUTES)
+
+
+def session_out(view: SessionView) -> SessionOut:
+    """A session with its documents."""
+    session = view.session
+    return SessionOut(
+        **session_row(session).model_dump(),
+        models_default=dict(session.models_default),
+        budgets_default=dict(session.budgets_default),
+        readiness=Readiness(parsed_ready=view.parsed_ready, search_ready=view.search_ready, ready=view.ready),
+        docs=[_document(document) for document in view.documents],
+    )
+
+
+def session_row(session: SessionRecord) -> SessionRow:
+    """A session in a list."""
+    return SessionRow(
+        session_id=session.session_id,
+        status=session.status,
+        created_at=session.created_at,
+        expires_at=session.expires_at,
+        options=dict(session.options),
+    )
+
+
+def _document(document: Document) -> DocumentView:
+    return DocumentView(
+        doc_id=document.doc_id,
+        doc_index=document.doc_index,
+        source_name=document.source_name,
+        mime_type=document.mime_type,
+        ingest_status=document.ingest_status,
+        failure_reason=document.failure.message if document.failure else None,
+        failure_code=document.failure.code if document.failure else None,
+        warnings=list(document.warnings),
+        char_length=document.char_length,
+        page_count=document.page_count,
+        raw_s3_uri=document.raw_s3_uri,
+        text_s3_uri=document.text_s3_uri,
+        meta_s3_uri=document.meta_s3_uri,
+        offsets_s3_uri=document.offsets_s3_uri,
+    )
+
+
+def execution_out(run: Run) -> ExecutionOut:
+    """An execution as its journal has it. In CONTEXTS mode there is no answer but the contexts."""
+    execution, end = run.execution, run.finished
+    return ExecutionOut(
+        execution_id=execution.execution_id,
+        session_id=execution.session_id,
+        mode=execution.mode,
+        output_mode=execution.output_mode,
+        status=end.status if end else ExecutionStatus.RUNNING,
+        question=execution.question,
+        answer=end.answer if end else None,
+        value=end.value if end else None,
+        partial=end.partial if end else False,
+        error=Reason(code=end.error.code, message=end.error.message) if end and end.error else None,
+        citations=[_citation(citation) for citation in (end.citations if end else ())],
+        contexts=contexts_of(run),
+        models={"root_model": execution.models.root, "sub_model": execution.models.sub},
+        budgets_requested=asdict(execution.budgets),
+        budgets_consumed=_consumed(run),
+        started_at=execution.created_at,
+        completed_at=end.at if end else None,
+        parent_id=execution.parent.execution_id if execution.parent else None,
+    )
+
+
+def _consumed(run: Run) -> dict[str, Any]:
+    seconds = round(run.spend.seconds, 3)
+    return {**asdict(run.spend), "seconds": seconds, "total_seconds": seconds}
+
+
+def _citation(citation: Citation) -> CitationView:
+    return CitationView(
+        **asdict(citation.ref),
+        source_name=citation.source_name,
+        page=citation.page,
+        support=citation.support,
+        note=citation.note,
+    )
+
+
+def new_execution(body: ExecutionBody) -> NewExecution:
+    """The execution a client wants."""
+    options = body.options
+    return NewExecution(
+        question=body.question,
+        choices=_choices(body.models, body.budgets, _trace_options(options)),
+        output_mode=options.output_mode,
+        context_shape=options.context_shape,
+        continue_from=body.continue_from,
+        output_schema=body.output_schema,
+    )
+
+
+def new_runtime(body: RuntimeBody) -> NewRuntime:
+    """The client-driven execution a client wants."""
+    return NewRuntime(_choices(body.models, body.budgets, _trace_options(body.options)))
+
+
+def chat_execution(question: str, root_model: str | None, schema: Mapping[str, Any] | None) -> NewExecution:
+    """The execution that answers a chat."""
+    choices = Choices(root_model=root_model, options=CHAT_OPTIONS)
+    return NewExecution(question, choices, context_shape="text", output_schema=schema)
+
+
+def _choices(models: ModelsBody | None, budgets: BudgetsBody | None, options: Mapping[str, Any]) -> Choices:
+    named = models or ModelsBody()
+    return Choices(named.root_model, named.sub_model, given(budgets), options)
+
+
+def _trace_options(options: ExecutionOptionsBody | RuntimeOptionsBody) -> dict[str, Any]:
+    return {"return_trace": options.return_trace, "redact_trace": options.redact_trace}
+
+
+def step_out(view: StepView) -> StepOut:
+    """What a client's step gave."""
+    run = view.run
+    return StepOut(
+        success=view.success,
+        stdout=view.stdout,
+        state=view.state,
+        span_log=view.span_log,
+        tool_requests=view.tool_requests,
+        final=view.final,
+        error=view.error,
+        turn_index=run.turns[-1].index,
+        statuses=dict(run.tool_status),
+    )
+
+
+def tool_requests_of(body: ResolveBody) -> dict[str, list[dict[str, Any]]]:
+    """Requests as the orchestrator reads them."""
+    wanted = body.tool_requests
+    return {"llm": [given(item) for item in wanted.llm], "search": [given(item) for item in wanted.search]}
+
+
+def contexts_of(run: Run) -> list[ContextView]:
+    """The results of CONTEXTS mode so far."""
+    items = run.finished.contexts if run.finished else ()
+    return [ContextView.model_validate(asdict(item)) for item in items]
+
+
+def execution_row(row: ExecutionRecord) -> ExecutionRow:
+    """An execution in a list."""
+    return ExecutionRow(
+        execution_id=row.execution_id,
+        session_id=row.session_id,
+        status=row.status,
+        mode=row.mode,
+        output_mode=row.output_mode,
+        question=row.question,
+        started_at=row.created_at,
+        completed_at=row.finished_at,
+        parent_id=row.parent_id,
+        turns=row.turns,
+        cost_usd=row.cost_usd,
+    )

@@ -1,0 +1,60 @@
+"""Logs as one JSON object a line on standard error, with the ids of what is being worked on.
+
+Only names, ids and figures are logged: no prompts, no questions, no document text, no keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_SHARED: tuple[Any, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+)
+# they say per request or connection what the service's own line says already, or less
+_QUIET = ("uvicorn.access", "httpx", "httpx2", "openai", "httpcore")
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """Send the logs of this process and of its libraries to standard error as JSON."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+    )
+    out = logging.StreamHandler(sys.stderr)
+    out.setFormatter(formatter)
+    logging.basicConfig(handlers=[out], level=level, force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger that takes fields by name: `logger(__name__).info("request", status=200)`."""
+    made: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return made
+
+
+def bind(**ids: str) -> None:
+    """Add ids to every later line of this task."""
+    structlog.contextvars.bind_contextvars(**ids)
+
+
+def unbind() -> None:
+    """Forget the ids bound so far."""
+    structlog.contextvars.clear_contextvars()

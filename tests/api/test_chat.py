@@ -1,0 +1,63 @@
+"""The official OpenAI client, pointed at this service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+from api_server import LEASE, Running
+
+FILLER = "The yard was swept on Tuesday and nothing else happened there. \n"
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key("chat"), max_retries=0) as found:
+        yield found
+
+
+def test_models_are_listed(client: openai.OpenAI) -> None:
+    assert "rlm" in [model.id for model in client.models.list()]
+
+
+def test_a_long_prompt_gets_a_cited_answer(client: openai.OpenAI) -> None:
+    corpus = FILLER * 8_000 + LEASE + FILLER * 8_000
+    done = client.chat.completions.create(
+        model="rlm",
+        messages=[
+            {"role": "system", "content": corpus},
+            {"role": "user", "content": "How can the lease be ended for convenience?"},
+        ],
+    )
+    message = done.choices[0].message
+    assert "six months" in (message.content or "")
+    assert done.choices[0].finish_reason == "stop"
+    assert done.usage is not None
+    citation = (message.model_extra or {})["citations"][0]
+    assert "six months" in corpus[citation["start_char"] : citation["end_char"]]
+
+
+def test_a_stream_sends_turns_as_reasoning_and_the_answer_as_content(client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model="rlm",
+            messages=[{"role": "user", "content": f"{LEASE * 30}\n\nHow can the lease be ended?"}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    reasoning = "".join((delta.model_extra or {}).get("reasoning_content", "") for delta in deltas)
+    assert "```repl" in reasoning
+    assert "six months" in "".join(delta.content or "" for delta in deltas)
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+
+
+def test_errors_reach_the_client_as_its_own(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.chat.completions.create(
+            model="gpt-none", messages=[{"role": "user", "content": "How can the lease be ended?"}]
+        )
+    assert caught.value.code == "VALIDATION_ERROR"

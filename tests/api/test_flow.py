@@ -1,0 +1,120 @@
+"""The README's manual flow, over a socket."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+import httpx2
+from api_server import LEASE, ended, session, start, until, upload
+
+
+def test_from_upload_to_a_checked_citation(acme: httpx2.Client) -> None:
+    uri = upload(acme)
+    doc = {"source_name": "lease.md", "mime_type": "text/markdown", "raw_s3_uri": uri}
+    made = acme.post(
+        "/v1/sessions", json={"ttl_minutes": 60, "docs": [doc], "options": {"enable_search": False}}
+    )
+    assert made.status_code == 202
+    body = made.json()
+    assert made.headers["Location"] == f"/v1/sessions/{body['session_id']}"
+    assert body["docs"][0]["doc_index"] == 0
+    assert body["expires_at"] - body["created_at"] == 3600
+    place = made.headers["Location"]
+    until(lambda: acme.get(place).json()["readiness"]["ready"])
+    found = acme.get(place).json()
+    assert (found["status"], found["docs"][0]["ingest_status"]) == ("READY", "PARSED")
+    assert found["docs"][0]["text_s3_uri"].startswith("s3://")
+
+    started = acme.post(f"{place}/executions", json={"question": "How can the lease be ended?"})
+    assert started.status_code == 202
+    execution_id = started.json()["execution_id"]
+    assert started.headers["Location"] == f"/v1/executions/{execution_id}"
+    done = ended(acme, execution_id)
+    assert done["status"] == "COMPLETED"
+    assert "six months" in done["answer"]
+    citation = done["citations"][0]
+    names = ("tenant_id", "session_id", "doc_id", "doc_index", "start_char", "end_char", "checksum")
+    ref = {name: citation[name] for name in names}
+    checked = acme.post("/v1/citations/verify", json={"ref": ref}).json()
+    assert checked["valid"] is True
+    text = unicodedata.normalize("NFC", checked["text"])
+    assert citation["checksum"] == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    forged = {**ref, "end_char": ref["end_char"] - 1}
+    assert acme.post("/v1/citations/verify", json={"ref": forged}).json()["valid"] is False
+
+
+def test_a_form_uploads_too(acme: httpx2.Client) -> None:
+    done = acme.post("/v1/uploads", files={"file": ("a b.md", LEASE.encode(), "text/markdown")})
+    assert done.status_code == 201
+    assert done.json()["byte_length"] == len(LEASE.encode())
+    assert done.json()["checksum"] == f"sha256:{hashlib.sha256(LEASE.encode()).hexdigest()}"
+
+
+def test_a_synchronous_execution_comes_back_ended(acme: httpx2.Client) -> None:
+    options = {"synchronous": True, "synchronous_timeout_seconds": 30}
+    asked = {"question": "How can the lease be ended?", "options": options}
+    done = acme.post(f"/v1/sessions/{session(acme)}/executions", json=asked)
+    assert done.status_code == 202
+    assert done.json()["status"] == "COMPLETED"
+
+
+def test_contexts_are_the_result_in_contexts_mode(acme: httpx2.Client) -> None:
+    asked = {"options": {"output_mode": "CONTEXTS"}}
+    execution_id = start(acme, session(acme), "How can the lease be ended?", **asked)
+    done = ended(acme, execution_id)
+    found = acme.get(f"/v1/executions/{execution_id}/contexts").json()["contexts"]
+    assert done["answer"] is None
+    assert found == done["contexts"]
+    assert LEASE[found[0]["ref"]["start_char"] : found[0]["ref"]["end_char"]] == found[0]["text"]
+
+
+def test_spans_are_cut_at_the_end_of_the_text_in_the_reference_too(acme: httpx2.Client) -> None:
+    session_id = session(acme)
+    doc_id = acme.get(f"/v1/sessions/{session_id}").json()["docs"][0]["doc_id"]
+    wanted = {"session_id": session_id, "doc_id": doc_id, "start_char": 5, "end_char": 10**6}
+    got = acme.post("/v1/spans/get", json=wanted).json()
+    assert got["text"] == LEASE[5:]
+    assert got["ref"]["end_char"] == len(LEASE)
+    assert acme.post("/v1/citations/verify", json={"ref": got["ref"]}).json()["valid"] is True
+
+
+def test_an_unchanged_execution_is_not_sent_again(acme: httpx2.Client) -> None:
+    execution_id = start(acme, session(acme))
+    ended(acme, execution_id)
+    first = acme.get(f"/v1/executions/{execution_id}")
+    again = acme.get(
+        f"/v1/executions/{execution_id}", headers={"If-None-Match": f"W/{first.headers['ETag']}"}
+    )
+    other = acme.get(f"/v1/executions/{execution_id}", headers={"If-None-Match": '"0"'})
+    assert (again.status_code, again.content, other.status_code) == (304, b"", 200)
+
+
+def test_what_was_done_can_be_read(acme: httpx2.Client) -> None:
+    execution_id = start(acme, session(acme))
+    ended(acme, execution_id)
+    steps = acme.get(f"/v1/executions/{execution_id}/steps").json()["steps"]
+    assert steps[-1]["final"]["is_final"] is True
+    assert steps[0]["span_log"]
+    code = acme.get(f"/v1/executions/{execution_id}/code").json()
+    assert [entry["sequence"] for entry in code["entries"]] == list(range(len(code["entries"])))
+    assert code["entries"][0]["kind"] == "REPL"
+    assert acme.get(f"/v1/executions/{execution_id}/code", params={"cursor": code["next_cursor"]}).json() == {
+        "entries": [],
+        "next_cursor": code["next_cursor"],
+    }
+    trace = acme.get(f"/v1/executions/{execution_id}/trace").json()
+    assert trace["schema_version"] == "rlm_trace_v1"
+    assert trace["turns"][0]["repl_code"] == code["entries"][0]["content"]
+    hidden = acme.get(f"/v1/executions/{execution_id}/trace", params={"redact": True}).text
+    assert "lease" not in hidden
+    assert "six months" not in hidden
+
+
+def test_a_deleted_session_is_gone_with_its_executions(acme: httpx2.Client) -> None:
+    session_id = session(acme)
+    execution_id = start(acme, session_id)
+    ended(acme, execution_id)
+    assert acme.delete(f"/v1/sessions/{session_id}").json() == {"status": "DELETING"}
+    until(lambda: acme.get(f"/v1/sessions/{session_id}").status_code == 404)
+    assert acme.get(f"/v1/executions/{execution_id}").status_code == 404

@@ -1,0 +1,93 @@
+"""Pages drop and repeat nothing; the same request twice is done once; what changes something is audited."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+from api_server import Running, code_of, session, start, upload
+
+
+def walked(client: httpx2.Client, path: str, name: str, limit: int, **filters: Any) -> list[dict[str, Any]]:
+    """All rows of a list, page by page."""
+    rows: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        params = {"limit": limit, **filters, **({"cursor": cursor} if cursor else {})}
+        page = client.get(path, params=params).json()
+        assert len(page[name]) <= limit
+        rows += page[name]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return rows
+
+
+def test_pages_drop_and_repeat_nothing_while_rows_are_added(server: Running) -> None:
+    with server.client("pages") as client:
+        session_id = session(client)
+        before = [start(client, session_id, f"Question {n}?") for n in range(7)]
+        first = client.get("/v1/executions", params={"limit": 3}).json()
+        added = start(client, session_id, "Another?")
+        found = [row["execution_id"] for row in first["executions"]]
+        cursor = first["next_cursor"]
+        while cursor:
+            page = client.get("/v1/executions", params={"limit": 3, "cursor": cursor}).json()
+            found += [row["execution_id"] for row in page["executions"]]
+            cursor = page["next_cursor"]
+        assert found == before[::-1]
+        everything = walked(client, "/v1/executions", "executions", 3)
+        assert [row["execution_id"] for row in everything] == [added, *before[::-1]]
+
+
+def test_lists_are_filtered(server: Running) -> None:
+    with server.client("filters") as client:
+        one, two = session(client), session(client)
+        asked = start(client, one)
+        driven = client.post(f"/v1/sessions/{two}/executions/runtime").json()["execution_id"]
+
+        def ids(**filters: str) -> list[str]:
+            return [
+                row["execution_id"] for row in walked(client, "/v1/executions", "executions", 5, **filters)
+            ]
+
+        assert ids(session_id=one) == [asked]
+        assert ids(mode="RUNTIME") == [driven]
+        assert ids(mode="RUNTIME", session_id=one) == []
+        assert driven in ids(status="RUNNING")
+        assert {row["session_id"] for row in walked(client, "/v1/sessions", "sessions", 1)} == {one, two}
+
+
+def test_the_same_request_is_done_once(server: Running) -> None:
+    with server.client("once") as client:
+        session_id = session(client)
+        path, headers = f"/v1/sessions/{session_id}/executions", {"Idempotency-Key": "abc"}
+
+        def ask(question: str) -> httpx2.Response:
+            return client.post(path, json={"question": question}, headers=headers)
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(ask, ["What?"] * 4))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["execution_id"] for answer in answers}) == 1
+        assert sorted(answer.headers.get("Idempotent-Replayed", "") for answer in answers) == [
+            "",
+            *["true"] * 3,
+        ]
+        assert len(walked(client, "/v1/executions", "executions", 10)) == 1
+        other = ask("Something else?")
+        assert (other.status_code, code_of(other)) == (409, "IDEMPOTENCY_CONFLICT")
+
+
+def test_what_changes_something_is_audited_and_what_reads_is_not(server: Running) -> None:
+    with server.client("audited") as client:
+        upload(client)
+        client.get("/v1/sessions")
+        client.post("/v1/citations/verify", json={})
+        refused = client.post("/v1/sessions", json={"ttl_minutes": 0})
+        entries = client.get("/v1/audit").json()["entries"]
+        assert [(e["method"], e["path"], e["status"]) for e in entries] == [
+            ("POST", "/v1/sessions", 422),
+            ("POST", "/v1/uploads", 201),
+        ]
+        assert entries[0]["request_id"] == refused.headers["X-Request-ID"]
