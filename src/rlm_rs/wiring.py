@@ -174,6 +174,10 @@ class Wiring:
         """The parser service where one is configured, else the parser of this process."""
         if self.settings.parser_service_url:
             return RemoteStoredParser(self.settings.parser_service_url)
+        return self.local_parser()
+
+    def local_parser(self) -> LocalStoredParser:
+        """The parser of this process, over stored objects."""
         return LocalStoredParser(self.parser, self.ports.blobs, self.spool)
 
     def workers(self, service: Service) -> list[Worker]:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 PACKAGE = "rlm_rs"
+PARSER_SERVICE = f"{PACKAGE}.parser.service"
+"""An entry point, whose name is promised: it wires what its neighbours may not know."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Module:
 
     @property
     def part(self) -> str:
+        if self.name == PARSER_SERVICE:
+            return self.name.partition(".")[2]
         return self.name.split(".")[1] if "." in self.name else "__init__"
 
     @cached_property

@@ -54,7 +54,7 @@ async def _parsed(document: Document, prefix: str, service: Service) -> Parsed |
             document.raw_s3_uri or "", document.source_name, document.mime_type, prefix
         )
     except BlobNotFound as error:
-        return Failure("SOURCE_NOT_FOUND", f"{error.message} Upload it again and make a new session.")
+        return Failure("SOURCE_NOT_FOUND", f"{error.message} Upload it again.")
 
 
 async def _write(document: Document, session: SessionRecord, service: Service) -> None:
