@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from rlm_rs.api.app import create_app
 from rlm_rs.cli.program import COMMANDS, program
 from rlm_rs.core import errors
 from rlm_rs.core.budget import Budgets
@@ -178,6 +179,45 @@ def modules() -> str:
     return ", ".join(f"`{name}`" for name in NAMES) + ".\n"
 
 
+def routes() -> str:
+    """Every route: what it does, what it takes, what it answers with."""
+    described = create_app().openapi()
+    parts = [
+        route(f"{method.upper()} {path}", operation, described)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return "\n".join(parts)
+
+
+def route(name: str, operation: dict[str, Any], described: dict[str, Any]) -> str:
+    """One route under its name."""
+    text = " ".join(operation["description"].split())
+    query = [f"`{item['name']}`" for item in operation.get("parameters", ()) if item["in"] == "query"]
+    lines = [f"### {name}", "", text, ""]
+    lines += [f"- query: {', '.join(query)}"] if query else []
+    body = operation.get("requestBody", {}).get("content", {})
+    lines += [f"- takes {kind}: {shape(content['schema'], described)}" for kind, content in body.items()]
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            for kind, content in response.get("content", {}).items():
+                lines.append(f"- answers {status} {kind}: {shape(content.get('schema', {}), described)}")
+    failures = [status for status in operation["responses"] if status[0] in "45"]
+    lines.append(f"- errors: {', '.join(sorted(failures))}")
+    return "\n".join(lines) + "\n"
+
+
+def shape(schema: dict[str, Any], described: dict[str, Any]) -> str:
+    """A schema's fields, those that must be there in bold."""
+    if "anyOf" in schema:
+        return " or ".join(shape(item, described) for item in schema["anyOf"] if item.get("type") != "null")
+    reference = schema.get("$ref")
+    found = described["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
+    needed = set(found.get("required", ())) if reference else set()
+    fields = [f"**`{name}`**" if name in needed else f"`{name}`" for name in found.get("properties", {})]
+    return ", ".join(fields) or str(found.get("format") or found.get("type") or "text")
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "budgets": budgets,
@@ -185,6 +225,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "failures": all_failures,
     "commands": commands,
     "modules": modules,
+    "routes": routes,
 }
 
 

@@ -27,7 +27,12 @@ def command(ctx: click.Context, host: str, port: int) -> int:
     import asyncio
     from pathlib import Path
 
-    from rlm_rs.api.serving import serve
+    try:
+        from rlm_rs.api.serving import serve
+    except ModuleNotFoundError as error:
+        raise click.UsageError(
+            f"{error.name} is missing: install the service's parts with `pip install 'rlm-rs[service]'`."
+        ) from error
     from rlm_rs.cli.streams import say
     from rlm_rs.settings import load_settings
 
