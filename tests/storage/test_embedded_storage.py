@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from rlm_rs.core.errors import Fenced, SettingInvalid
@@ -183,6 +186,8 @@ class TestDatabase:
         database = Database(tmp_path / "file" / "rlm.db")
         with pytest.raises(SettingInvalid, match="RLM_DATA_DIR"):
             await database.read("SELECT 1")
+        with pytest.raises(SettingInvalid, match="RLM_DATA_DIR"):
+            await SqliteJournal(database).append("e", 0, b"x")
         await database.close()
 
     async def test_a_file_that_is_no_database_is_one_clear_error(self, tmp_path: Path) -> None:
@@ -201,6 +206,59 @@ class TestDatabase:
             await database.write(broken)
         assert await database.read("SELECT count(*) FROM events") == [(0,)]
         await SqliteJournal(database).append("e", 0, b"works")
+
+    async def test_of_changes_at_once_those_that_fail_leave_the_others_alone(
+        self, database: Database
+    ) -> None:
+        def change(number: int) -> Callable[[apsw.Connection], int]:
+            def insert(db: apsw.Connection) -> int:
+                db.execute("INSERT INTO events VALUES ('e', ?, x'00')", (number,))
+                if number % 3 == 0:
+                    raise RuntimeError(f"change {number}")
+                return number
+
+            return insert
+
+        outcomes = await asyncio.gather(
+            *(database.write(change(number)) for number in range(200)), return_exceptions=True
+        )
+        for number, outcome in enumerate(outcomes):
+            assert str(outcome) == (f"change {number}" if number % 3 == 0 else str(number))
+        kept = [row[0] for row in await database.read("SELECT seq FROM events ORDER BY seq")]
+        assert kept == [number for number in range(200) if number % 3]
+
+    async def test_what_was_written_is_read_at_once(self, database: Database) -> None:
+        async def written_and_read(number: int) -> bool:
+            await SqliteJournal(database).append(f"e{number}", 0, b"x")
+            return list(await SqliteJournal(database).read(f"e{number}")) == [b"x"]
+
+        assert all(await asyncio.gather(*(written_and_read(number) for number in range(100))))
+
+    async def test_a_write_that_nobody_waits_for_any_more_hurts_no_other(self, database: Database) -> None:
+        journal = SqliteJournal(database)
+        writes = [asyncio.create_task(journal.append(f"e{number}", 0, b"x")) for number in range(50)]
+        await asyncio.sleep(0)
+        for write in writes[::2]:
+            write.cancel()
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        assert outcomes[1::2] == [None] * 25
+        for number in range(1, 50, 2):
+            assert await journal.read(f"e{number}")
+
+    async def test_readers_do_not_wait_for_writers(self, database: Database) -> None:
+        await database.read("SELECT 1")
+        begun, end = threading.Event(), threading.Event()
+
+        def slow(db: apsw.Connection) -> None:
+            begun.set()
+            end.wait(30)
+
+        writing = asyncio.create_task(database.write(slow))
+        await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.wait_for(database.read("SELECT count(*) FROM events"), 20) == [(0,)]
+        assert not writing.done()
+        end.set()
+        await writing
 
     async def test_many_may_open_a_new_file_at_once(self, tmp_path: Path) -> None:
         databases = [Database(tmp_path / "rlm.db") for _ in range(8)]

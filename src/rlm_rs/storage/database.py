@@ -1,11 +1,12 @@
-"""One SQLite file, used from one thread, so that the event loop never waits for a disk."""
+"""One SQLite file, used from threads of its own, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
@@ -15,6 +16,7 @@ from rlm_rs.core.errors import SettingInvalid
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 30_000
+MAX_WRITES_TOGETHER = 64
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -84,41 +86,108 @@ CREATE INDEX IF NOT EXISTS idempotency_by_end ON idempotency (until);
 
 
 class Database:
-    """A lazily opened SQLite connection in WAL mode, with every commit on disk before it returns.
+    """A lazily opened SQLite file in WAL mode, with every commit on disk before it returns.
 
+    Reads have a connection and a thread of their own, and writes that wait at the same time are committed
+    together, so that neither a queue of writers nor the disk's pace holds up everybody.
     durable=False: what was committed last may be lost when the machine fails, though not when a process does.
     """
 
     def __init__(self, path: Path, schema: str = SCHEMA, *, durable: bool = True) -> None:
-        self._path = path
-        self._schema = schema
-        self._synchronous = "FULL" if durable else "OFF"
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._connection: apsw.Connection | None = None
+        synchronous = "FULL" if durable else "OFF"
+        self._reader = _Connection(lambda: _open(path, schema, synchronous), "sqlite-read")
+        self._writer = _Connection(lambda: _open(path, schema, synchronous), "sqlite-write")
+        self._waiting: SimpleQueue[_Write] = SimpleQueue()
 
     async def read(self, query: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return await self._in_thread(lambda db: [tuple(row) for row in db.execute(query, bindings)])
+        return await asyncio.wrap_future(
+            self._reader.submit(lambda db: [tuple(row) for row in db.execute(query, bindings)])
+        )
 
     async def write(self, change: Callable[[apsw.Connection], T]) -> T:
-        """Run `change` in one immediate transaction: all of it or nothing."""
-        return await self._in_thread(lambda db: _transaction(db, change))
+        """Run `change` as if in an immediate transaction of its own: all of it or nothing."""
+        write = _Write(change)
+        self._waiting.put(write)
+        # whichever of these comes first commits all that wait; the others then find nothing to do
+        self._writer.submit(lambda db: _commit(db, self._taken()), on_failure=self._fail)
+        result: T = await asyncio.wrap_future(write.outcome)
+        return result
 
     async def close(self) -> None:
-        """Close the connection and end the thread."""
-        if self._connection is not None:
-            await self._in_thread(lambda db: db.close())
-            self._connection = None
-        self._thread.shutdown(wait=True)
+        """Close the connections and end the threads."""
+        await asyncio.to_thread(self._reader.close)
+        await asyncio.to_thread(self._writer.close)
 
-    async def _in_thread(self, use: Callable[[apsw.Connection], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: use(self._opened()))
+    def _taken(self) -> list[_Write]:
+        count = min(self._waiting.qsize(), MAX_WRITES_TOGETHER)
+        taken = [self._waiting.get_nowait() for _ in range(count)]
+        return [write for write in taken if write.outcome.set_running_or_notify_cancel()]
+
+    def _fail(self, error: BaseException) -> None:
+        for write in self._taken():
+            write.outcome.set_exception(error)
+
+
+class _Connection:
+    """A connection that is opened when first used, and the one thread that uses it."""
+
+    def __init__(self, open_: Callable[[], apsw.Connection], name: str) -> None:
+        self._open = open_
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._connection: apsw.Connection | None = None
+
+    def submit(
+        self, use: Callable[[apsw.Connection], T], on_failure: Callable[[BaseException], None] | None = None
+    ) -> Future[T]:
+        """Use the connection in its thread. on_failure is told there when it cannot be opened."""
+
+        def used() -> T:
+            try:
+                connection = self._opened()
+            except BaseException as error:
+                if on_failure:
+                    on_failure(error)
+                raise
+            return use(connection)
+
+        return self._thread.submit(used)
+
+    def close(self) -> None:
+        """Wait for what was asked for, then close."""
+        self._thread.shutdown(wait=True)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _opened(self) -> apsw.Connection:
         if self._connection is None:
-            self._connection = _open(self._path, self._schema, self._synchronous)
+            self._connection = self._open()
         return self._connection
+
+
+class _Write:
+    """A change that waits to be made, and its outcome for whoever asked for it."""
+
+    def __init__(self, change: Callable[[apsw.Connection], Any]) -> None:
+        self.change = change
+        self.outcome: Future[Any] = Future()
+
+    def attempt(self, db: apsw.Connection) -> Callable[[], None]:
+        """Make the change or leave no trace of it; returns what says so to whoever asked, once committed."""
+        db.execute("SAVEPOINT one")
+        try:
+            result = self.change(db)
+        except BaseException as error:
+            # the edge of one write: its failure goes to whoever asked for it, not to the others
+            if not db.in_transaction:
+                # SQLite has ended the transaction itself: the disk is full or broken
+                raise
+            db.execute("ROLLBACK TO one; RELEASE one")
+            failure = error
+            return lambda: self.outcome.set_exception(failure)
+        db.execute("RELEASE one")
+        return lambda: self.outcome.set_result(result)
 
 
 def sqlite_version() -> str:
@@ -140,15 +209,20 @@ def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
     return connection
 
 
-def _transaction(db: apsw.Connection, change: Callable[[apsw.Connection], T]) -> T:
-    # a deferred transaction that writes later fails at once when another process writes
-    db.execute("BEGIN IMMEDIATE")
+def _commit(db: apsw.Connection, writes: Sequence[_Write]) -> None:
+    if not writes:
+        return
     try:
-        result = change(db)
+        # a deferred transaction that writes later fails at once when another process writes
+        db.execute("BEGIN IMMEDIATE")
+        tellings = [write.attempt(db) for write in writes]
         db.execute("COMMIT")
-    except BaseException:
-        # SQLite has ended the transaction itself where the disk is full or broken
+    except BaseException as error:  # noqa: BLE001
+        # the edge of the writing thread: all of these were undone, and each is told so
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise
-    return result
+        for write in writes:
+            write.outcome.set_exception(error)
+        return
+    for tell in tellings:
+        tell()
