@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from rlm_rs.core.corpus import Document
 
-
 ReadinessMode = Literal["LAX", "STRICT"]
 
 
