@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     worker_poll_interval_seconds: float = Field(
         0.5, gt=0, le=60, description="pause before looking again for work of other processes"
     )
+    worker_drain_seconds: float = Field(
+        10.0, ge=0, le=3600, description="what work under way is given to end when a worker is to stop"
+    )
     worker_max_attempts: int = Field(
         5, ge=1, le=100, description="claims after which work that never ends has failed"
     )

@@ -188,6 +188,7 @@ class Wiring:
             lease=settings.worker_lease_seconds,
             poll=settings.worker_poll_interval_seconds,
             max_attempts=settings.worker_max_attempts,
+            drain=settings.worker_drain_seconds,
         )
         return [Worker(service, [kind], limits=limits) for kind in WORKER_KINDS[settings.worker_mode]]
 
