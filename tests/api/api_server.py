@@ -48,7 +48,7 @@ def running(data_dir: Path, provider: ModelProvider | None = None, **settings: A
     """Start a server, and end it gracefully."""
     listening = socket.create_server(("127.0.0.1", 0))
     made: list[Wiring] = []
-    chosen = Settings(rlm_data_dir=data_dir, enable_metrics=True, **settings)
+    chosen = Settings(rlm_data_dir=data_dir, **settings)
 
     def wired() -> Wiring:
         made.append(wire(chosen, provider=provider))

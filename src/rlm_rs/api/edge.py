@@ -11,6 +11,7 @@ import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlm_rs.api.envelope import envelope
@@ -21,6 +22,8 @@ from rlm_rs.telemetry.logs import bind, logger, unbind
 REQUEST_ID = "X-Request-ID"
 UPLOADS = "/v1/uploads"
 UNROUTED = "(none)"
+CLIENT_GONE = 499
+"""Counted where a client left before its request was whole; nobody is there to be sent it."""
 _SANE_ID = re.compile(r"[\w.:-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = logger(__name__)
@@ -50,6 +53,8 @@ class Edge:
         try:
             exchange.check_declared()
             await self._app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_GONE
         except RlmError as error:
             await exchange.fail(error)
         except Exception as error:  # noqa: BLE001 - the edge of the process: the client gets an answer

@@ -11,6 +11,9 @@ import orjson
 HEARTBEAT_SECONDS = 15.0
 MAX_LIFE_SECONDS = 3600.0
 HEARTBEAT = b": heartbeat\n\n"
+_CLOSING: set[asyncio.Future[None]] = set()
+"""Sources that are closing: the event loop itself keeps no task alive."""
+
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -44,9 +47,17 @@ async def kept_alive(
                 yield found
                 coming = asyncio.ensure_future(_next(frames))
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await frames.aclose()
+        # a client that leaves cancels whoever waits here, again and again: the source closes in its own time
+        closing = asyncio.ensure_future(_closed(coming, frames))
+        _CLOSING.add(closing)
+        closing.add_done_callback(_CLOSING.discard)
+        await asyncio.shield(closing)
+
+
+async def _closed(coming: asyncio.Future[bytes | None], frames: AsyncGenerator[bytes]) -> None:
+    coming.cancel()
+    await asyncio.gather(coming, return_exceptions=True)
+    await frames.aclose()
 
 
 async def _next(frames: AsyncGenerator[bytes]) -> bytes | None:
