@@ -38,7 +38,7 @@ from rlm_rs.testing.models import ScriptedModel
 
 @pytest.fixture
 def served(tmp_path: Path) -> Serving:
-    return serving(tmp_path, ScriptedModel([step("FINAL(context[0][0:5])")]))
+    return serving(tmp_path, ScriptedModel([step("FINAL(llm_query(context[0][0:5]))")], "alpha"))
 
 
 async def test_a_session_is_ready_once_its_documents_are_read_in(served: Serving) -> None:
@@ -175,6 +175,7 @@ async def answered(served: Serving, session_id: str) -> str:
     run, _ = await go_on(MINE, run.execution.execution_id, served.service.ports)
     assert run.finished is not None
     assert run.finished.citations
+    assert await served.stored("cache")
     return run.execution.execution_id
 
 
@@ -188,7 +189,7 @@ async def test_a_deleted_session_leaves_nothing_behind(served: Serving) -> None:
     await ingest_session(MINE, session_id, served.service)
     with pytest.raises(SessionNotFound):
         await session_view(MINE, session_id, served.service)
-    assert await served.stored("raw", "parsed", "state", "traces") == []
+    assert await served.stored() == []
     assert await served.journal.read(execution_id) == []
     assert await served.service.ports.catalog.get_execution(MINE, execution_id) is None
 
@@ -213,7 +214,7 @@ async def test_a_session_whose_time_is_over_says_so_and_holds_nothing(served: Se
     assert await expire_sessions(time.time() + 60, served.service) == 0
     assert await expire_sessions(time.time() + 601, served.service) == 1
     assert await expire_sessions(time.time() + 601, served.service) == 0
-    assert await served.stored("raw", "parsed", "state", "traces") == []
+    assert await served.stored() == []
     assert await served.journal.read(execution_id) == []
     rows, _ = await list_sessions(MINE, 10, None, served.service)
     assert [row.status for row in rows] == [SessionStatus.EXPIRED]

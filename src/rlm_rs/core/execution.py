@@ -114,8 +114,8 @@ class RootReplied(_Stamped):
     """The root model replied. With neither `code` nor `final`, `problem` is what it is told.
 
     exhausted: the status to end with, when this was the one question for a best answer.
-    state: what replaces the state kept so far, where a client writes the code. cost_usd is None when the
-    model's price is unknown.
+    state: what replaces the state kept so far, where a client writes the code. cached_at: URI of the call's
+    record in the call cache. cost_usd is None when the model's price is unknown.
     """
 
     turn: int
@@ -132,6 +132,7 @@ class RootReplied(_Stamped):
     exhausted: str | None = None
     state: Mapping[str, Any] | None = None
     cache_hit: bool = False
+    cached_at: str | None = None
     seconds: float = 0.0
     type: Literal["RootReplied"] = "RootReplied"
 
@@ -149,7 +150,8 @@ class StepRan(_Stamped):
 class SubcallResolved(_Stamped):
     """A sub-call was answered. `spend` is what it used; a cache hit used no tokens.
 
-    citations: what a child execution cited, in the parent's documents.
+    citations: what a child execution cited, in the parent's documents. cached_at: URI of the call's record in
+    the call cache.
     """
 
     turn: int
@@ -159,6 +161,7 @@ class SubcallResolved(_Stamped):
     child_id: str | None = None
     citations: tuple[SpanEntry, ...] = ()
     cache_hit: bool = False
+    cached_at: str | None = None
     seconds: float = 0.0
     type: Literal["SubcallResolved"] = "SubcallResolved"
 

@@ -70,6 +70,9 @@ class Blobs(Protocol):
     async def list(self, prefix: str) -> Sequence[str]:
         """URIs of all objects below a URI prefix that ends in `/`, sorted."""
 
+    async def delete(self, uri: str) -> None:
+        """Remove an object. Removing nothing is not an error."""
+
     async def delete_prefix(self, prefix: str) -> None:
         """Remove all objects below a URI prefix that ends in `/`."""
 

@@ -36,11 +36,15 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A reply and what it cost its caller. A cache hit was paid by somebody else: it costs nothing."""
+    """A reply and what it cost its caller. A cache hit was paid by somebody else: it costs nothing.
+
+    uri: where the call's record is kept.
+    """
 
     reply: ModelReply
     cost_usd: float | None
     cache_hit: bool
+    uri: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,9 @@ class Completions:
             self._in_flight[uri] = _Call(asyncio.ensure_future(self._found_or_asked(uri, request, caller)))
         paid = await self._awaited(uri)
         if paid.paid_by != caller.place:
-            return Completion(paid.reply, 0.0, cache_hit=True)
-        return Completion(paid.reply, cost(paid.reply.model, paid.reply.usage, self._prices), cache_hit=False)
+            return Completion(paid.reply, 0.0, cache_hit=True, uri=uri)
+        price = cost(paid.reply.model, paid.reply.usage, self._prices)
+        return Completion(paid.reply, price, cache_hit=False, uri=uri)
 
     async def _awaited(self, uri: str) -> _Paid:
         """Wait for a call; it is cancelled only when the last of those who wait for it is."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from rlm_rs.core.execution import Event, StepRan, SubcallResolved
+from rlm_rs.core.execution import Event, RootReplied, StepRan, SubcallResolved
 from rlm_rs.core.records import (
     ExecutionRecord,
     ExecutionStatus,
@@ -59,6 +59,9 @@ async def remove_execution(tenant_id: str, execution_id: str, service: Service) 
     for _, event in await ports.log.events(tenant_id, execution_id):
         for child_id in _children(execution_id, event):
             await remove_execution(tenant_id, child_id, service)
+        if isinstance(event, RootReplied | SubcallResolved) and event.cached_at:
+            # its prompt holds what was read; a question that asks the same again is paid again
+            await ports.blobs.delete(event.cached_at)
     await ports.log.remove(tenant_id, execution_id)
     await ports.catalog.delete_execution(tenant_id, execution_id)
 

@@ -147,6 +147,7 @@ def _facts(run: Run, prompt: RootPrompt, completion: Completion) -> dict[str, An
         "prompt_chars": sum(len(message.content) for message in prompt.messages),
         "prompt_version": prompt.version,
         "cache_hit": completion.cache_hit,
+        "cached_at": completion.uri,
         "seconds": reply.seconds,
     }
 

@@ -47,6 +47,7 @@ class Outcome:
     child_id: str | None = None
     citations: tuple[SpanEntry, ...] = ()
     cache_hit: bool = False
+    cached_at: str | None = None
     seconds: float = 0.0
 
 
@@ -126,6 +127,7 @@ async def _record(run: Run, request: SubcallRequest, outcome: Outcome, ports: Po
         child_id=outcome.child_id,
         citations=outcome.citations,
         cache_hit=outcome.cache_hit,
+        cached_at=outcome.cached_at,
         seconds=outcome.seconds,
     )
     return await ports.log.append(run, event)
@@ -275,6 +277,7 @@ async def ask_sub_model(fanout: Fanout, request: SubcallRequest) -> Outcome:
         SubcallResult(request.key, request.digest(), "resolved", text=completion.reply.text, meta=meta),
         _counted(request).plus(of_completion(usage, completion.cost_usd)),
         cache_hit=completion.cache_hit,
+        cached_at=completion.uri,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -80,6 +81,10 @@ class StoreBlobs:
         async for batch in obstore.list(self._store, prefix=prefix_of(prefix)):
             found += [SCHEME + item["path"] for item in batch]
         return sorted(found)
+
+    async def delete(self, uri: str) -> None:
+        with suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, key_of(uri))
 
     async def delete_prefix(self, prefix: str) -> None:
         keys = [key_of(uri) for uri in await self.list(prefix)]

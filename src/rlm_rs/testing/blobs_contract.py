@@ -160,8 +160,15 @@ class BlobsContract:
         await blobs.put("s3://b/p/1", b"new")
         assert await blobs.get("s3://b/p/1") == b"new"
 
+    async def test_delete_removes_one_object(self, blobs: Blobs) -> None:
+        for uri in ("s3://b/p/1", "s3://b/p/1x", "s3://b/p/2"):
+            await blobs.put(uri, CONTENT)
+        await blobs.delete("s3://b/p/1")
+        assert list(await blobs.list("s3://b/")) == ["s3://b/p/1x", "s3://b/p/2"]
+
     async def test_deleting_nothing_is_no_error(self, blobs: Blobs) -> None:
         await blobs.delete_prefix("s3://b/nothing/")
+        await blobs.delete("s3://b/nothing")
 
     async def test_a_local_path_is_a_file_with_the_content(self, blobs: Blobs) -> None:
         await blobs.put(URI, CONTENT)
