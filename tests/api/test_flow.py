@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from datetime import datetime, timedelta
 
 import httpx2
 from api_server import LEASE, ended, session, start, until, upload
@@ -19,7 +20,9 @@ def test_from_upload_to_a_checked_citation(acme: httpx2.Client) -> None:
     body = made.json()
     assert made.headers["Location"] == f"/v1/sessions/{body['session_id']}"
     assert body["docs"][0]["doc_index"] == 0
-    assert body["expires_at"] - body["created_at"] == 3600
+    created, expires = (datetime.fromisoformat(body[name]) for name in ("created_at", "expires_at"))
+    assert (expires - created).total_seconds() == 3600
+    assert created.utcoffset() == timedelta(0)
     place = made.headers["Location"]
     until(lambda: acme.get(place).json()["readiness"]["ready"])
     found = acme.get(place).json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from rlm_rs.api.schemas import (
@@ -88,8 +89,8 @@ def session_row(session: SessionRecord) -> SessionRow:
     return SessionRow(
         session_id=session.session_id,
         status=session.status,
-        created_at=session.created_at,
-        expires_at=session.expires_at,
+        created_at=instant(session.created_at),
+        expires_at=instant(session.expires_at) if session.expires_at else None,
         options=dict(session.options),
     )
 
@@ -132,8 +133,8 @@ def execution_out(run: Run) -> ExecutionOut:
         models={"root_model": execution.models.root, "sub_model": execution.models.sub},
         budgets_requested=asdict(execution.budgets),
         budgets_consumed=_consumed(run),
-        started_at=execution.created_at,
-        completed_at=end.at if end else None,
+        started_at=instant(execution.created_at),
+        completed_at=instant(end.at) if end else None,
         parent_id=execution.parent.execution_id if execution.parent else None,
     )
 
@@ -223,9 +224,14 @@ def execution_row(row: ExecutionRecord) -> ExecutionRow:
         mode=row.mode,
         output_mode=row.output_mode,
         question=row.question,
-        started_at=row.created_at,
-        completed_at=row.finished_at,
+        started_at=instant(row.created_at),
+        completed_at=instant(row.finished_at) if row.finished_at else None,
         parent_id=row.parent_id,
         turns=row.turns,
         cost_usd=row.cost_usd,
     )
+
+
+def instant(seconds: float) -> datetime:
+    """Seconds since the epoch as clients see them: RFC 3339 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

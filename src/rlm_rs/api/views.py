@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -42,8 +43,8 @@ class SessionOut(BaseModel):
 
     session_id: str = Field(examples=["sess_0b9f"])
     status: SessionStatus
-    created_at: float
-    expires_at: float | None
+    created_at: datetime
+    expires_at: datetime | None
     options: dict[str, Any] = {}
     models_default: dict[str, Any] = {}
     budgets_default: dict[str, Any] = {}
@@ -56,8 +57,8 @@ class SessionRow(BaseModel):
 
     session_id: str
     status: SessionStatus
-    created_at: float
-    expires_at: float | None
+    created_at: datetime
+    expires_at: datetime | None
     options: dict[str, Any] = {}
 
 
@@ -156,8 +157,8 @@ class ExecutionOut(BaseModel):
     models: dict[str, str]
     budgets_requested: dict[str, Any]
     budgets_consumed: dict[str, Any]
-    started_at: float
-    completed_at: float | None = None
+    started_at: datetime
+    completed_at: datetime | None = None
     parent_id: str | None = None
 
 
@@ -170,8 +171,8 @@ class ExecutionRow(BaseModel):
     mode: str
     output_mode: str
     question: str
-    started_at: float
-    completed_at: float | None
+    started_at: datetime
+    completed_at: datetime | None
     parent_id: str | None
     turns: int
     cost_usd: float | None
@@ -207,7 +208,7 @@ class StepOut(BaseModel):
 class StepRow(StepOut):
     """A step in the history of an execution."""
 
-    updated_at: float
+    updated_at: datetime
     checksum: str
     summary: dict[str, Any]
     timings: dict[str, Any]
@@ -226,7 +227,7 @@ class CodeEntry(BaseModel):
     execution_id: str
     sequence: int
     turn_index: int
-    created_at: float
+    created_at: datetime
     source: Literal["ROOT", "SUB", "TOOL"]
     kind: Literal["REPL", "REPL_PARSE_ERROR", "TOOL_REQUEST", "TOOL_RESULT"]
     model_name: str | None
@@ -290,7 +291,7 @@ class VerifiedOut(BaseModel):
 class AuditRow(BaseModel):
     """One mutating request."""
 
-    at: float
+    at: datetime
     request_id: str
     key_id: str
     method: str
