@@ -38,6 +38,17 @@ class TestSqliteJournal(JournalContract):
             await SqliteJournal(again).append("e", 0, b"other")
         await again.close()
 
+    async def test_what_is_deleted_is_not_left_in_the_file(self, tmp_path: Path) -> None:
+        database = Database(tmp_path / "rlm.db")
+        journal = SqliteJournal(database)
+        await journal.append("e", 0, b"a secret of some length")
+        await journal.append("other", 0, b"kept")
+        await journal.delete("e")
+        await database.close()
+        data = (tmp_path / "rlm.db").read_bytes()
+        assert b"kept" in data
+        assert b"secret" not in data
+
     async def test_two_connections_fence_each_other(self, tmp_path: Path) -> None:
         databases = [Database(tmp_path / "rlm.db") for _ in range(4)]
         journals = [SqliteJournal(database) for database in databases]

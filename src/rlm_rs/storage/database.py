@@ -201,6 +201,8 @@ def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.execute(f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};")
+        # what is deleted is overwritten: a removed session's text does not stay in free pages
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(schema)
     except (OSError, apsw.Error) as error:
         raise SettingInvalid(
