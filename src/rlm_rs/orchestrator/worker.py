@@ -28,6 +28,8 @@ from rlm_rs.orchestrator.ports import Service
 LOG = logging.getLogger(__name__)
 
 RENEWALS_PER_LEASE = 3
+RENEWAL_SECONDS = 2.0
+"""The longest pause between renewals: a renewal is how a cancellation in another process is heard of."""
 SHORTEST_LEASE_SECONDS = 0.05
 POISONED = "It was given up after {attempts} attempts: {reason}"
 PATIENCE = 4
@@ -191,7 +193,7 @@ class Worker:
         """Wait for the next thing to happen to an item, at most until its lease is due for renewal."""
         stopped = asyncio.ensure_future(stop.wait())
         try:
-            pause = self._limits.lease / RENEWALS_PER_LEASE
+            pause = min(RENEWAL_SECONDS, self._limits.lease / RENEWALS_PER_LEASE)
             waiting = {doing, stopped} if item.kind == WorkKind.EXECUTION else {doing}
             await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
