@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from rlm_rs.core.errors import SettingInvalid
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 30_000
+BUSY_PAUSE_SECONDS = 0.02
 MAX_WRITES_TOGETHER = 64
 
 SCHEMA = """
@@ -200,15 +202,32 @@ def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.execute(f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};")
+        _patiently(connection, "PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
         # what is deleted is overwritten: a removed session's text does not stay in free pages
         connection.execute("PRAGMA secure_delete=ON")
-        connection.execute(schema)
+        _patiently(connection, f"BEGIN IMMEDIATE; {schema}; COMMIT")
     except (OSError, apsw.Error) as error:
         raise SettingInvalid(
             variable="RLM_DATA_DIR", value=str(path.parent), reason=f"cannot keep a database there: {error}"
         ) from error
     return connection
+
+
+def _patiently(db: apsw.Connection, statements: str) -> None:
+    """Run statements that the busy timeout does not cover while other processes open the same new file."""
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            db.execute(statements)
+        except apsw.BusyError:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if time.monotonic() > until:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _commit(db: apsw.Connection, writes: Sequence[_Write]) -> None:
