@@ -135,7 +135,7 @@ class ProcessRunner:
 
     async def _attempt(self, step: StepRequest, corpus: Corpus) -> StepResult:
         with _opened(await self._open_image(corpus)) as descriptors:
-            async with self._child_given(STEP, to_json(step), descriptors) as held:
+            async with self._child_given(STEP, _encoded(step), descriptors) as held:
                 return await self._conclude(held, step, corpus)
 
     @asynccontextmanager
@@ -224,6 +224,14 @@ class ProcessRunner:
             return outcomes.crashed(step, str(error))
         except ReplyEnded:
             return await _without_reply(child, step)
+
+
+def _encoded(step: StepRequest) -> bytes:
+    """A step as its child reads it."""
+    try:
+        return orjson.dumps(step)
+    except TypeError:
+        return to_json(step)  # it holds lone surrogates
 
 
 class ProbeEnded(Exception):

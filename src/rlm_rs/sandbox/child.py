@@ -126,13 +126,15 @@ def rehearse(nothing: MappedCorpus) -> None:
     json.loads(to_json(run_under_clock(request, nothing, ReplyChannel(-1))))
 
 
-def warm(inheritance: Inheritance) -> None:
+def warm(inheritance: Inheritance, reply_socket: socket.socket) -> None:
     """Go through the motions of a step, so that the pages it touches are this process's own beforehand.
 
     A forked page is copied when it is first written to, reference counts included; without this a step
     spends more time on that than on itself. The limits set here are far above those of any step.
     """
     set_step_limits(REHEARSAL, inheritance.private_data_bytes)
+    lockdown.rehearse_border()
+    MappedCorpus.open([reply_socket.fileno()] * 4)
     rehearse(inheritance.nothing)
 
 
@@ -167,7 +169,7 @@ def live(reply_socket: socket.socket, inheritance: Inheritance, warmed: bool) ->
     try:
         lockdown.lock_child(inheritance.parent)
         if warmed:
-            warm(inheritance)
+            warm(inheritance, reply_socket)
         _serve(reply_socket, inheritance.private_data_bytes)
         status = 0
     except frames.ConnectionEnded:
