@@ -78,6 +78,7 @@ class ProcessRunner:
         self._suspended = SuspendedSteps(self._config.suspended, self._config.suspended_seconds)
         self._nursery: Nursery | None = None
         self._starting = asyncio.Lock()
+        self._expiry: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def start(self) -> Layers:
@@ -110,6 +111,8 @@ class ProcessRunner:
         """End every process of the runner; it cannot be used again."""
         self._closed = True
         self._suspended.clear()
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._nursery is not None:
             self._nursery.close()
 
@@ -206,9 +209,19 @@ class ProcessRunner:
         if result.status == "suspended":
             held.keep = True
             self._suspended.put(Suspended(held.child, step, result.requests, time.monotonic()))
-            age = self._config.suspended_seconds
-            asyncio.get_running_loop().call_later(age + 1, self._suspended.expire)
+            self._watch_age()
         return result if result.error is None else replace(result, state=step.state)
+
+    def _watch_age(self) -> None:
+        """One timer for all suspended steps, set for the one that waits longest."""
+        seconds = self._suspended.seconds_to_expiry()
+        if self._expiry is None and seconds is not None:
+            self._expiry = asyncio.get_running_loop().call_later(seconds + 1, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self._suspended.expire()
+        self._watch_age()
 
     async def _read(self, child: Child, step: StepRequest) -> bytes | bytearray | StepResult:
         """The body of the child's reply, or the failed result that stands for its absence."""

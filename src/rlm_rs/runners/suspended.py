@@ -73,6 +73,11 @@ class SuspendedSteps:
         for key in [key for key, waiting in self._steps.items() if waiting.since < oldest_allowed]:
             self.let_go(key)
 
+    def seconds_to_expiry(self) -> float | None:
+        """Until the longest waiting step is too old; None if none waits."""
+        oldest = next(iter(self._steps.values()), None)
+        return None if oldest is None else oldest.since + self._max_age_seconds - time.monotonic()
+
     def drop(self, execution_id: str) -> None:
         """Let go of all steps of one execution."""
         for key in [key for key in self._keys() if key[0] == execution_id]:
