@@ -3,13 +3,16 @@ RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: ## Prepare the environment
 	@sh scripts/bootstrap.sh "$(RLM_VENV)" --dev
+
+setup-ci: setup ## Prepare what all of .ci/run needs
+	@sh scripts/bootstrap.sh "$(RLM_VENV)" --ci
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)

@@ -1,9 +1,9 @@
 """Prepare the private environment that `./rlm` and `make` run in.
 
-usage: bootstrap.py VENV [--dev]
+usage: bootstrap.py VENV [--dev | --ci]
 
-Installs requirements.lock (with --dev requirements-dev.lock, which holds the same and more), hashes
-required, and puts `src` on the path; nothing of this project is built. Standard library only: it runs before
+Installs requirements.lock (with --dev requirements-dev.lock, with --ci requirements-ci.lock, each of which
+holds the one before and more), hashes required, and puts `src` on the path; nothing of this project is built. Standard library only: it runs before
 anything is installed. One process works at a time, held by a file lock that its installer inherits, so that
 a lock ends with the last process at work. The stamp is written last: without it, all is made again.
 """
@@ -24,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
+CI_LOCK = ROOT / "requirements-ci.lock"
+STAMPS = {LOCK: "rlm-stamp", DEV_LOCK: "rlm-stamp-dev", CI_LOCK: "rlm-stamp-ci"}
 LOG_LINES_SHOWN = 12
 # stands in the lock file while an environment is being made or removed
 UNFINISHED = "unfinished\n"
@@ -41,10 +43,11 @@ def main() -> int:
     """Prepare the environment and return the exit code."""
     parser = argparse.ArgumentParser(description="Prepare the private environment of this checkout.")
     parser.add_argument("venv", type=Path)
-    parser.add_argument("--dev", action="store_true", help="with the tools for tests and checks")
+    more = parser.add_mutually_exclusive_group()
+    more.add_argument("--dev", dest="locks", action="store_const", const=(LOCK, DEV_LOCK), help="with tests")
+    more.add_argument("--ci", dest="locks", action="store_const", const=tuple(STAMPS), help="with all checks")
     arguments = parser.parse_args()
-    venv = arguments.venv.resolve()
-    locks = (LOCK, DEV_LOCK) if arguments.dev else (LOCK,)
+    venv, locks = arguments.venv.resolve(), arguments.locks or (LOCK,)
     try:
         with locked(venv) as lock_file:
             prepare(venv, locks, lock_file)
@@ -114,7 +117,7 @@ def stamp(lock: Path) -> str:
 
 def stamp_file(venv: Path, lock: Path) -> Path:
     """Where that mark stands. `rlm` reads the one of requirements.lock itself."""
-    return venv / ("rlm-stamp" if lock == LOCK else "rlm-stamp-dev")
+    return venv / STAMPS[lock]
 
 
 def is_current(venv: Path, lock: Path) -> bool:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: bootstrap.sh VENV [--dev]
+# usage: bootstrap.sh VENV [--dev | --ci]
 # Finds a Python that will do and lets bootstrap.py prepare the environment with it.
 set -u
 here=$(CDPATH='' cd -- "${0%/*}" && pwd -P)

@@ -1,4 +1,4 @@
-"""Resolve the dependencies of pyproject.toml into requirements.lock and requirements-dev.lock.
+"""Resolve the dependencies of pyproject.toml into requirements.lock, -dev.lock and -ci.lock.
 
 Needs uv; without one on the path, installs it into the environment this runs in. The locks hold names,
 versions and hashes, for every platform and supported Python, and no address of an index.
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ("service", "mcp", "aws", "search", "otel")
 COMMON = (
-    "--extra",
-    "service",
+    *(f"--extra={extra}" for extra in EXTRAS),
     "--universal",
     "--generate-hashes",
     "--no-header",
@@ -27,10 +27,11 @@ COMMON = (
 
 
 def main() -> None:
-    """Write both locks; the second starts from the first, so that they agree."""
+    """Write the locks; each one after the first starts from the one before, and so holds it and more."""
     uv = uv_command()
     compile_lock(uv, ["-o", "requirements.lock"])
     compile_lock(uv, ["--group", "dev", "-c", "requirements.lock", "-o", "requirements-dev.lock"])
+    compile_lock(uv, ["--group", "ci", "-c", "requirements-dev.lock", "-o", "requirements-ci.lock"])
 
 
 def uv_command() -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-ci.lock")
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -37,13 +38,14 @@ def test_every_pin_has_hashes(root: Path, name: str) -> None:
 
 def test_dependencies_are_pinned_as_declared(root: Path) -> None:
     declared = tomllib.loads((root / "pyproject.toml").read_text())
-    groups = {LOCKS[0]: declared["project"]["dependencies"], LOCKS[1]: declared["dependency-groups"]["dev"]}
-    for lock, wanted in groups.items():
+    groups = declared["dependency-groups"]
+    wanted = (declared["project"]["dependencies"], groups["dev"], groups["ci"])
+    for lock, requirements in zip(LOCKS, wanted, strict=True):
         versions = pinned(root / lock)
-        for requirement in map(Requirement, wanted):
+        for requirement in map(Requirement, (entry for entry in requirements if isinstance(entry, str))):
             assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
 
 
-def test_the_dev_lock_holds_all_of_the_other(root: Path) -> None:
-    run, dev = (pinned(root / name) for name in LOCKS)
-    assert run.items() <= dev.items()
+@pytest.mark.parametrize(("less", "more"), pairwise(LOCKS))
+def test_each_lock_holds_all_of_the_one_before(root: Path, less: str, more: str) -> None:
+    assert pinned(root / less).items() <= pinned(root / more).items()

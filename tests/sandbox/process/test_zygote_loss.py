@@ -41,6 +41,11 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
+def family(pid: int) -> set[int]:
+    """A process and all live ones below it: others of this test process are not the runner's."""
+    return {pid, *descendants(pid)}
+
+
 def all_gone(pids: set[int], seconds: float = 5.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -88,8 +93,9 @@ async def test_losing_the_zygote_twice_is_an_error_of_the_step(runner: ProcessRu
 
 async def test_the_next_step_works_after_the_zygote_was_killed(runner: ProcessRunner) -> None:
     await runner.start()
-    below = descendants(os.getpid())
-    os.kill(runner._nursery.process.pid, signal.SIGKILL)
+    lost = runner._nursery.process.pid
+    below = family(lost)
+    os.kill(lost, signal.SIGKILL)
     result = await runner.run(step("print('again')"), NOTHING)
     assert result.stdout.strip() == "again"
     assert await asyncio.to_thread(all_gone, below)
@@ -175,8 +181,8 @@ def test_killing_the_host_leaves_no_orphan_without_namespaces(tmp_path: Path) ->
 
 async def test_every_process_is_gone_after_close(runner: ProcessRunner) -> None:
     await runner.run(step("llm_query('waits')"), NOTHING)
-    below = descendants(os.getpid())
-    assert below
+    below = family(runner._nursery.process.pid)
+    assert len(below) > 1
     await runner.close()
     assert await asyncio.to_thread(all_gone, below)
 
