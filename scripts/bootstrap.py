@@ -3,9 +3,10 @@
 usage: bootstrap.py VENV [--dev | --ci]
 
 Installs requirements.lock (with --dev requirements-dev.lock, with --ci requirements-ci.lock, each of which
-holds the one before and more), hashes required, and puts `src` on the path; nothing of this project is built. Standard library only: it runs before
-anything is installed. One process works at a time, held by a file lock that its installer inherits, so that
-a lock ends with the last process at work. The stamp is written last: without it, all is made again.
+reads the one before and adds to it), hashes required, and puts `src` on the path; nothing of this project is
+built. Standard library only: it runs before anything is installed. One process works at a time, held by a
+file lock that its installer inherits, so that a lock ends with the last process at work. The stamp is
+written last: without it, all is made again.
 """
 
 from __future__ import annotations

@@ -1,20 +1,25 @@
 """Resolve the dependencies of pyproject.toml into requirements.lock, -dev.lock and -ci.lock.
 
-Needs uv; without one on the path, installs it into the environment this runs in. The locks hold names,
-versions and hashes, for every platform and supported Python, and no address of an index.
+Each lock after the first reads the one before and adds to it. They hold names, versions and hashes, for every
+platform and supported Python, and no address of an index. Needs uv; without one on the path, installs it
+into the environment this runs in.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-ci.lock")
 EXTRAS = ("service", "mcp", "aws", "search", "otel")
+PIN = re.compile(r"^([A-Za-z0-9._-]+==\S+)", re.MULTILINE)
 COMMON = (
     *(f"--extra={extra}" for extra in EXTRAS),
     "--universal",
@@ -27,11 +32,14 @@ COMMON = (
 
 
 def main() -> None:
-    """Write the locks; each one after the first starts from the one before, and so holds it and more."""
+    """Write the locks; each one after the first starts from the one before, so that they agree."""
     uv = uv_command()
-    compile_lock(uv, ["-o", "requirements.lock"])
-    compile_lock(uv, ["--group", "dev", "-c", "requirements.lock", "-o", "requirements-dev.lock"])
-    compile_lock(uv, ["--group", "ci", "-c", "requirements-dev.lock", "-o", "requirements-ci.lock"])
+    compile_lock(uv, ["-o", LOCKS[0]])
+    for group, (before, lock) in zip(("dev", "ci"), pairwise(LOCKS), strict=True):
+        whole = ROOT / f"{lock}.whole"
+        compile_lock(uv, ["--group", group, "-c", before, "-o", whole.name])
+        (ROOT / lock).write_text(added(whole.read_text(), (ROOT / before).read_text(), before))
+        whole.unlink()
 
 
 def uv_command() -> list[str]:
@@ -47,6 +55,13 @@ def compile_lock(uv: Sequence[str], arguments: Sequence[str]) -> None:
     """One resolution. What the tool prints besides errors is the file's own content."""
     command = [*uv, "pip", "compile", "pyproject.toml", *COMMON, *arguments]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ, check=True)
+
+
+def added(lock: str, held: str, name: str) -> str:
+    """What a lock has beside one of that name, and a first line that reads that one."""
+    entries = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)
+    known = set(PIN.findall(held))
+    return f"-r {name}\n" + "".join(entry for entry in entries if not known.issuperset(PIN.findall(entry)))
 
 
 if __name__ == "__main__":

@@ -1,78 +1,41 @@
-"""The composition root: settings to ports. The only module that knows the adapters.
-
-Every entry point and every test gets its parts here, and may hand in its own.
-"""
+"""Everything wired together, and what an entry point asks of it."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-from pydantic import SecretStr
+from typing import BinaryIO
 
 from rlm_rs.core.corpus import Source
-from rlm_rs.core.errors import SandboxFailed, SettingInvalid, ValidationFailed
+from rlm_rs.core.errors import SandboxFailed, ValidationFailed
 from rlm_rs.core.execution import Models
-from rlm_rs.core.ports import (
-    AuditLog,
-    Blobs,
-    Catalog,
-    Idempotency,
-    Journal,
-    Keys,
-    ModelProvider,
-    Parser,
-    Sandbox,
-    StoredParser,
-    Work,
-)
+from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
 from rlm_rs.core.records import ApiKeyRecord, WorkKind
-from rlm_rs.orchestrator.completions import Completions
-from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
 from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
-from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
-from rlm_rs.parser.pool import ParserPool
 from rlm_rs.parser.remote import RemoteStoredParser
 from rlm_rs.parser.sources import discover
-from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.probe import Check, prove
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
-from rlm_rs.storage.blobs import DirectoryBlobs
-from rlm_rs.storage.database import Database, sqlite_version
-from rlm_rs.storage.pepper import kept_pepper
-from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
-from rlm_rs.storage.sqlite_keys import SqliteAuditLog, SqliteKeys
-from rlm_rs.storage.sqlite_limits import RATES_SCHEMA, SqliteIdempotency, SqliteRates
-from rlm_rs.storage.sqlite_work import SqliteWork
+from rlm_rs.storage.database import sqlite_version
+from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
+from rlm_rs.wiring.stores import Stores, pepper
 
-if TYPE_CHECKING:
-    from rlm_rs.providers.openai import OpenAIConfig
-
-FAKE = "fake"
-DATABASE_FILE = "rlm.sqlite"
 WORKER_KINDS = {
     "all": (WorkKind.INGESTION, WorkKind.EXECUTION),
     "ingestion": (WorkKind.INGESTION,),
     "orchestrator": (WorkKind.EXECUTION,),
     "none": (),
 }
-OFFLINE_NOTICE = (
-    "No model is configured: answering with the offline policy, which searches and quotes but does not "
-    "reason. Set OPENAI_API_KEY for a real one."
-)
-DEFAULT_MODELS = {FAKE: Models("fake-root", "fake-sub"), "openai": Models("gpt-5", "gpt-5-mini")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +45,29 @@ class Wiring:
     settings: Settings
     ports: Ports
     parser: Parser
-    database: Database
+    stores: Stores
     spool: Path
-    work: Work
-    keys: Keys
-    audit: AuditLog
-    idempotency: Idempotency
     limiter: Limiter
-    rates_database: Database
+
+    @property
+    def work(self) -> Work:
+        """What is waiting to be done."""
+        return self.stores.work
+
+    @property
+    def keys(self) -> Keys:
+        """API keys."""
+        return self.stores.keys
+
+    @property
+    def audit(self) -> AuditLog:
+        """Every mutating request."""
+        return self.stores.audit
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """What requests with an Idempotency-Key were answered with."""
+        return self.stores.idempotency
 
     def models(self, root: str | None = None, sub: str | None = None) -> Models:
         """The models to use: as named here, else as configured, else the provider's defaults."""
@@ -207,7 +185,7 @@ class Wiring:
         """A new API key of a tenant, to be shown once. Raises `ValidationFailed`."""
         key, _ = await create_key(
             self.keys,
-            _pepper(self.settings),
+            pepper(self.settings),
             tenant_id=tenant_id,
             name=name,
             scopes=scopes,
@@ -217,15 +195,14 @@ class Wiring:
 
     async def check_key(self, key: str) -> ApiKeyRecord:
         """The record of a key that is good now. Raises `Unauthorized`."""
-        return await check_key(self.keys, _pepper(self.settings), key)
+        return await check_key(self.keys, pepper(self.settings), key)
 
     async def close(self) -> None:
         """End everything, in the reverse order of its making."""
         await self.ports.sandbox.close()
         await self.parser.close()
         await self.ports.provider.close()
-        await self.database.close()
-        await self.rates_database.close()
+        await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
 
 
@@ -240,144 +217,3 @@ def _models_of(provider: ModelProvider) -> Models | None:
     """The models a provider handed in by the caller plays, where it names them."""
     root, sub = getattr(provider, "root_model", None), getattr(provider, "sub_model", None)
     return Models(root, sub or root) if root else None
-
-
-def wire(
-    settings: Settings, *, provider: ModelProvider | None = None, sandbox: Sandbox | None = None
-) -> Wiring:
-    """The embedded profile: one data directory, nothing to start."""
-    data_dir = settings.rlm_data_dir
-    blobs = _blobs(data_dir)
-    database = Database(data_dir / DATABASE_FILE)
-    provider = provider or _provider(settings)
-    sandbox = sandbox or ProcessRunner(CorpusImages(blobs, data_dir / "images"))
-    ports = _ports(settings, SqliteJournal(database), SqliteCatalog(database), blobs, provider, sandbox)
-    spool = data_dir / "spool" / new_session_id()
-    rates = Database(data_dir / "rates.sqlite", RATES_SCHEMA, durable=False)
-    return Wiring(
-        settings,
-        ports,
-        ParserPool(workers=settings.parser_workers),
-        database,
-        spool,
-        work=SqliteWork(database),
-        keys=SqliteKeys(database),
-        audit=SqliteAuditLog(database),
-        idempotency=SqliteIdempotency(database),
-        limiter=Limiter(settings.rate_limits(), SqliteRates(rates), ports.catalog),
-        rates_database=rates,
-    )
-
-
-@asynccontextmanager
-async def stored_keys(settings: Settings) -> AsyncIterator[tuple[Keys, str]]:
-    """The keys of the data directory and their pepper, without the rest of the service."""
-    database = Database(settings.rlm_data_dir / DATABASE_FILE)
-    try:
-        yield SqliteKeys(database), _pepper(settings)
-    finally:
-        await database.close()
-
-
-def _ports(
-    settings: Settings,
-    journal: Journal,
-    catalog: Catalog,
-    blobs: Blobs,
-    provider: ModelProvider,
-    sandbox: Sandbox,
-) -> Ports:
-    prices, bucket = settings.prices(), settings.s3_bucket
-    return Ports(
-        log=EventLog(journal, blobs, bucket),
-        blobs=blobs,
-        catalog=catalog,
-        provider=provider,
-        sandbox=sandbox,
-        completions=Completions(provider, blobs, prices, bucket),
-        texts=DocumentTexts(blobs),
-        bucket=bucket,
-        concurrency=settings.tool_resolution_max_concurrency,
-        subcall_max_tokens=settings.subcall_max_tokens,
-        state_summary=settings.enable_root_state_summary,
-        merge_gap_chars=settings.citation_merge_gap_chars,
-        prices=prices,
-        windows=settings.windows(),
-    )
-
-
-def _blobs(data_dir: Path) -> DirectoryBlobs:
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return DirectoryBlobs(data_dir / "blobs")
-    except OSError as error:
-        raise SettingInvalid(
-            variable="RLM_DATA_DIR",
-            value=str(data_dir),
-            reason=f"it cannot be written ({error.strerror}). Name another folder.",
-        ) from error
-
-
-def provider_name(settings: Settings) -> str:
-    """The provider that is configured, or that a key is set for, or the offline policy."""
-    if settings.llm_provider:
-        return settings.llm_provider
-    if settings.azure_openai_endpoint and settings.azure_openai_api_key:
-        return "azure_openai"
-    return "openai" if settings.openai_api_key or settings.openai_base_url else FAKE
-
-
-def _provider(settings: Settings) -> ModelProvider:
-    name = provider_name(settings)
-    if name == FAKE:
-        from rlm_rs.providers.fake import FakeProvider
-
-        return FakeProvider()
-    # the official SDK takes about two seconds to import
-    from rlm_rs.providers.openai import OpenAIProvider
-
-    return OpenAIProvider(_azure_config(settings) if name == "azure_openai" else _openai_config(settings))
-
-
-def _openai_config(settings: Settings) -> OpenAIConfig:
-    from rlm_rs.providers.openai import OpenAIConfig
-
-    if settings.openai_api_key is None and settings.openai_base_url is None:
-        raise SettingInvalid(variable="OPENAI_API_KEY", value="", reason="set it, or OPENAI_BASE_URL.")
-    return OpenAIConfig(
-        api_key=_secret(settings.openai_api_key), base_url=settings.openai_base_url, **_calling(settings)
-    )
-
-
-def _azure_config(settings: Settings) -> OpenAIConfig:
-    from rlm_rs.providers.openai import DEFAULT_AZURE_API_VERSION, OpenAIConfig
-
-    if settings.azure_openai_endpoint is None or settings.azure_openai_api_key is None:
-        raise SettingInvalid(
-            variable="AZURE_OPENAI_ENDPOINT",
-            value=settings.azure_openai_endpoint or "",
-            reason="set it and AZURE_OPENAI_API_KEY to use azure_openai.",
-        )
-    return OpenAIConfig(
-        api_key=_secret(settings.azure_openai_api_key),
-        azure_endpoint=settings.azure_openai_endpoint,
-        azure_api_version=settings.openai_api_version or DEFAULT_AZURE_API_VERSION,
-        **_calling(settings),
-    )
-
-
-def _calling(settings: Settings) -> dict[str, Any]:
-    return {
-        "timeout_seconds": settings.openai_timeout_seconds,
-        "max_retries": settings.openai_max_retries,
-        "use_responses": settings.openai_use_responses_api,
-        "min_output_tokens": settings.subcall_min_completion_tokens,
-    }
-
-
-def _pepper(settings: Settings) -> str:
-    return _secret(settings.api_key_pepper) or kept_pepper(settings.rlm_data_dir)
-
-
-def _secret(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value else ""

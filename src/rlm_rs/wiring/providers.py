@@ -1,0 +1,85 @@
+"""Which models answer: the provider that the settings name, or that a key is set for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from rlm_rs.core.errors import SettingInvalid
+from rlm_rs.core.execution import Models
+from rlm_rs.core.ports import ModelProvider
+from rlm_rs.settings import Settings
+
+if TYPE_CHECKING:
+    from rlm_rs.providers.openai import OpenAIConfig
+
+FAKE = "fake"
+OFFLINE_NOTICE = (
+    "No model is configured: answering with the offline policy, which searches and quotes but does not "
+    "reason. Set OPENAI_API_KEY for a real one."
+)
+DEFAULT_MODELS = {FAKE: Models("fake-root", "fake-sub"), "openai": Models("gpt-5", "gpt-5-mini")}
+
+
+def provider_name(settings: Settings) -> str:
+    """The provider that is configured, or that a key is set for, or the offline policy."""
+    if settings.llm_provider:
+        return settings.llm_provider
+    if settings.azure_openai_endpoint and settings.azure_openai_api_key:
+        return "azure_openai"
+    return "openai" if settings.openai_api_key or settings.openai_base_url else FAKE
+
+
+def make_provider(settings: Settings) -> ModelProvider:
+    """The provider that is configured. Raises `SettingInvalid`."""
+    name = provider_name(settings)
+    if name == FAKE:
+        from rlm_rs.providers.fake import FakeProvider
+
+        return FakeProvider()
+    # the official SDK takes about two seconds to import
+    from rlm_rs.providers.openai import OpenAIProvider
+
+    return OpenAIProvider(_azure_config(settings) if name == "azure_openai" else _openai_config(settings))
+
+
+def _openai_config(settings: Settings) -> OpenAIConfig:
+    from rlm_rs.providers.openai import OpenAIConfig
+
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        raise SettingInvalid(variable="OPENAI_API_KEY", value="", reason="set it, or OPENAI_BASE_URL.")
+    return OpenAIConfig(
+        api_key=secret(settings.openai_api_key), base_url=settings.openai_base_url, **_calling(settings)
+    )
+
+
+def _azure_config(settings: Settings) -> OpenAIConfig:
+    from rlm_rs.providers.openai import DEFAULT_AZURE_API_VERSION, OpenAIConfig
+
+    if settings.azure_openai_endpoint is None or settings.azure_openai_api_key is None:
+        raise SettingInvalid(
+            variable="AZURE_OPENAI_ENDPOINT",
+            value=settings.azure_openai_endpoint or "",
+            reason="set it and AZURE_OPENAI_API_KEY to use azure_openai.",
+        )
+    return OpenAIConfig(
+        api_key=secret(settings.azure_openai_api_key),
+        azure_endpoint=settings.azure_openai_endpoint,
+        azure_api_version=settings.openai_api_version or DEFAULT_AZURE_API_VERSION,
+        **_calling(settings),
+    )
+
+
+def _calling(settings: Settings) -> dict[str, Any]:
+    return {
+        "timeout_seconds": settings.openai_timeout_seconds,
+        "max_retries": settings.openai_max_retries,
+        "use_responses": settings.openai_use_responses_api,
+        "min_output_tokens": settings.subcall_min_completion_tokens,
+    }
+
+
+def secret(value: SecretStr | None) -> str:
+    """A secret as it is sent, empty where there is none."""
+    return value.get_secret_value() if value else ""
