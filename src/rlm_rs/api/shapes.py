@@ -219,6 +219,7 @@ def execution_row(row: ExecutionRecord) -> ExecutionRow:
     """An execution in a list."""
     return ExecutionRow(
         execution_id=row.execution_id,
+        tenant_id=row.tenant_id,
         session_id=row.session_id,
         status=row.status,
         mode=row.mode,

@@ -58,10 +58,15 @@ async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep)
         raise SessionNotFound(session_id=ref.session_id)
     corpus = await _corpus(caller.tenant_id, ref.session_id, service)
     found = await verify(ref, corpus, service.ports.texts)
+    page = None
+    if found.valid:
+        document = corpus.documents[ref.doc_index]
+        page = await service.ports.texts.page_of(document, ref.start_char)
     return VerifiedOut(
         valid=found.valid,
         text=found.text,
         source_name=found.source_name,
+        page=page,
         char_range=CharRange(start_char=ref.start_char, end_char=ref.end_char),
         reason=found.reason,
     )
