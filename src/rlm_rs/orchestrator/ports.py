@@ -35,7 +35,7 @@ class Ports:
 
     subcall_max_tokens: output tokens of a sub-call that names no limit of its own.
     prices, windows: what the operator says of models, before the built-in tables.
-    schemas: what holds answers to an output schema; an execution that has one needs it.
+    schemas: what holds answers to an output schema.
     """
 
     log: EventLog
@@ -45,6 +45,7 @@ class Ports:
     sandbox: Sandbox
     completions: Completions
     texts: DocumentTexts
+    schemas: AnswerSchemas
     bucket: str
     concurrency: int = 16
     subcall_max_tokens: int = 2048
@@ -52,7 +53,6 @@ class Ports:
     merge_gap_chars: int = 0
     prices: Mapping[str, Price] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
-    schemas: AnswerSchemas | None = None
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 

@@ -16,11 +16,12 @@ from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
-from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
+from rlm_rs.wiring.providers import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE, make_provider, provider_name
+from rlm_rs.wiring.schemas import SchemasWhenNeeded
 from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
-__all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
+__all__ = ["FAKE", "OFFLINE_MODELS", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
 
 
 def wire(
@@ -50,6 +51,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         sandbox=sandbox,
         completions=Completions(provider, stores.blobs, prices, bucket),
         texts=DocumentTexts(stores.blobs),
+        schemas=SchemasWhenNeeded(),
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
         subcall_max_tokens=settings.subcall_max_tokens,
