@@ -38,6 +38,7 @@ from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
 from rlm_rs.waiting import LoopThread, iterating, waiting
 from rlm_rs.wiring import Wiring, wire
+from rlm_rs.wiring.tools import mcp_servers as read_servers
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -49,7 +50,9 @@ class RLM:
 
     root_model, sub_model: names at the provider; by default those of the settings. provider: a
     `ModelProvider` of your own (`rlm_rs.testing.models.ScriptedModel`, for one). data_dir: where sessions
-    and journals are kept. budgets: fields of `Budgets` to replace. Other settings come from the environment
+    and journals are kept. budgets: fields of `Budgets` to replace. tools: functions that step code can call.
+    mcp_servers: MCP servers whose tools it can call, `{"name": {"command": …, "args": […]}}` or
+    `{"name": {"url": …}}`, besides those of the settings. Other settings come from the environment
     (`rlm_rs.settings.Settings`).
     """
 
@@ -61,12 +64,18 @@ class RLM:
         provider: ModelProvider | None = None,
         data_dir: str | PathLike[str] | None = None,
         budgets: Mapping[str, Any] | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        mcp_servers: Mapping[str, Any] | None = None,
         context_shape: ContextShape = "documents",
         settings: Settings | None = None,
         tenant_id: str = LOCAL_TENANT,
     ) -> None:
         chosen = Path(fspath(data_dir)) if data_dir is not None else None
         self._settings = settings or load_settings(rlm_data_dir=chosen)
+        if mcp_servers:
+            servers = {**self._settings.mcp_servers, **read_servers(mcp_servers)}
+            self._settings = self._settings.model_copy(update={"mcp_servers": servers})
+        self._functions = tuple(tools)
         self._provider = provider
         self._models = (root_model, sub_model)
         self._budgets = dict(budgets or {})
@@ -234,7 +243,7 @@ class RLM:
     def wiring(self) -> Wiring:
         """The wired parts, made at first use."""
         if self._wiring is None:
-            self._wiring = wire(self._settings, provider=self._provider)
+            self._wiring = wire(self._settings, provider=self._provider, functions=self._functions)
         return self._wiring
 
     @property

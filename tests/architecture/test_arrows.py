@@ -8,7 +8,7 @@ from source_tree import PACKAGE, PARSER_SERVICE, Module
 
 CORE = {"core", "sandbox.protocol", "version"}
 APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry", "waiting"}
-ADAPTERS = {"parser", "storage", "providers", "runners", "search"}
+ADAPTERS = {"parser", "storage", "providers", "runners", "search", "tools"}
 
 # the step protocol, alone of the sandbox, and the shapes of responses, alone of the API
 SHOWN = ("sandbox.protocol", "api.views")
@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "storage": (CORE | {"sandbox"}, None),
     "providers": (CORE | {"sandbox"}, None),
     "runners": (CORE | {"sandbox"}, None),
+    "tools": (CORE, None),
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
     "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
     "health": (APPLICATION, set()),

@@ -128,7 +128,7 @@ def checked(ask: Ask, ports: Ports) -> Ask:
 
 async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None = None) -> Run:
     """Record a new execution; nothing is asked of a model yet."""
-    execution = await _following(execution_of(ask, corpus, execution_id), ask.continue_from, ports)
+    execution = await furnished(execution_of(ask, corpus, execution_id), ask.continue_from, ports)
     # the row comes first: a journal without one could be resumed, but nobody would find it
     await ports.catalog.put_execution(record_of(Run(execution)))
     run = await ports.log.start(execution)
@@ -153,11 +153,12 @@ def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> E
     )
 
 
-async def _following(execution: Execution, continue_from: str | None, ports: Ports) -> Execution:
-    """The execution, with what it has from the one it follows up.
+async def furnished(execution: Execution, continue_from: str | None, ports: Ports) -> Execution:
+    """The execution, with the tools there are and what it has from the one it follows up.
 
-    Raises `ExecutionNotFound`, `ValidationFailed`.
+    Raises `ExecutionNotFound`, `ValidationFailed`, `ToolFailed`.
     """
+    execution = replace(execution, tools=tuple(await ports.tools.describe()))
     if continue_from is None:
         return execution
     earlier = await earlier_of(execution.tenant_id, execution.session_id, continue_from, ports)
@@ -166,7 +167,7 @@ async def _following(execution: Execution, continue_from: str | None, ports: Por
 
 async def plan(ask: Ask, corpus: Corpus, ports: Ports) -> Plan:
     """What the ask would begin with. Nothing is recorded and no model is called."""
-    execution = await _following(execution_of(ask, corpus), ask.continue_from, ports)
+    execution = await furnished(execution_of(ask, corpus), ask.continue_from, ports)
     prompt = root_prompt(
         begun(execution),
         corpus,
@@ -276,7 +277,7 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
         Ask(new.question, execution.models, execution.budgets, output_schema=new.output_schema),
         service.ports,
     )
-    execution = await _following(execution, new.continue_from, service.ports)
+    execution = await furnished(execution, new.continue_from, service.ports)
     execution = replace(
         execution,
         output_mode=new.output_mode,

@@ -201,6 +201,7 @@ class Wiring:
         """End everything, in the reverse order of its making."""
         await self.ports.sandbox.close()
         await self.parser.close()
+        await self.ports.tools.close()
         await self.ports.provider.close()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
