@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 import httpx2
 from anyio import ClosedResourceError
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, TextContent, Tool
+from mcp.types import CONNECTION_CLOSED, CallToolResult, TextContent, Tool
 
 from rlm_rs.core.errors import ToolFailed
 from rlm_rs.sandbox.protocol import ToolDescription
@@ -21,6 +22,7 @@ from rlm_rs.tools.functions import SIGNATURE_CHARS, checked_name, first_line
 
 START_SECONDS = 30.0
 MAX_TOOLS = 200
+LAST_WORDS_CHARS = 300
 _TYPES = {
     "string": "str",
     "integer": "int",
@@ -60,6 +62,7 @@ class McpTools:
         self._connection: _Connection | None = None
         self._names: dict[str, str] = {}
         self._described: tuple[ToolDescription, ...] | None = None
+        self._said = ""
 
     async def describe(self) -> Sequence[ToolDescription]:
         """Every tool of the server, as it was when first asked. Raises `ToolFailed`."""
@@ -77,9 +80,9 @@ class McpTools:
         client = await self._client()
         try:
             result = await client.call_tool(self._names[name], dict(arguments))
-        except MCPError as error:
-            raise ToolFailed(tool=name, reason=str(error)) from error
-        except (OSError, httpx2.HTTPError, ClosedResourceError) as error:
+        except (MCPError, OSError, httpx2.HTTPError, ClosedResourceError) as error:
+            if isinstance(error, MCPError) and error.code != CONNECTION_CLOSED:
+                raise ToolFailed(tool=name, reason=str(error)) from error
             # the next call connects anew
             await self.close()
             raise self._away(error) from error
@@ -117,7 +120,11 @@ class McpTools:
             command = StdioServerParameters(
                 command=place.command or "", args=list(place.args), env=dict(place.env)
             )
-            return Client(command)
+            # the user's terminal is not the place for what the process says on standard error
+            told = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+            stack.enter_context(told)
+            stack.callback(self._keep_last_words, told)
+            return Client(stdio_client(command, errlog=cast(TextIO, told)))
         http = await stack.enter_async_context(httpx2.AsyncClient(headers=dict(place.headers), timeout=None))
         return Client(streamable_http_client(place.url, http_client=http))
 
@@ -149,11 +156,16 @@ class McpTools:
             version=self._place.name,
         )
 
+    def _keep_last_words(self, told: IO[str]) -> None:
+        told.seek(0)
+        lines = told.read().split("\n")
+        self._said = next((line.strip() for line in reversed(lines) if line.strip()), "")[:LAST_WORDS_CHARS]
+
     def _away(self, error: BaseException) -> ToolFailed:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         place = self._place.url or " ".join((self._place.command or "", *self._place.args))
-        reason = str(error) or type(error).__name__
+        reason = self._said or str(error) or type(error).__name__
         return ToolFailed(
             tool=f"MCP server {self._place.name}",
             reason=f"{place} cannot be used: {reason}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from rlm_rs.core.errors import SettingInvalid, ValidationFailed
 from rlm_rs.core.ports import Tools
 from rlm_rs.orchestrator.ports import NO_TOOLS
@@ -25,9 +27,11 @@ def make_tools(settings: Settings, functions: Sequence[Callable[..., Any]]) -> T
 def mcp_servers(named: Mapping[str, Any]) -> dict[str, McpServer]:
     """MCP servers from what a caller says of them. Raises `ValidationFailed`."""
     try:
-        return {name: McpServer.model_validate(server) for name, server in named.items()}
-    except ValueError as error:
-        raise ValidationFailed(reason=f"mcp_servers: {error}") from error
+        return TypeAdapter(dict[str, McpServer]).validate_python(dict(named))
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in found["loc"])
+        raise ValidationFailed(reason=f"mcp_servers: {place}: {found['msg']}") from error
 
 
 def _server(name: str, server: McpServer) -> Tools:
