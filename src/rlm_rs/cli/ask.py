@@ -28,7 +28,7 @@ def _budget_options(command: Any) -> Any:
 
 @click.command("ask", short_help="Answer a question over files, with citations.")
 @click.argument("question")
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @output_options
 @click.option("--contexts", is_flag=True, help="Give the passages found in place of an answer.")
 @click.option(
