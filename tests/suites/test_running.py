@@ -16,7 +16,7 @@ from rlm_rs.core.errors import ProviderFailed, RlmError
 from rlm_rs.library import RLM
 from rlm_rs.settings import load_settings
 from rlm_rs.suites.answering import LibraryAnswering
-from rlm_rs.suites.harness import Variant, run_suite, variants_of
+from rlm_rs.suites.harness import DIRECT, Variant, run_suite, variants_of
 from rlm_rs.suites.oracle import Oracle, OracleModel
 from rlm_rs.suites.report import write_report
 from rlm_rs.suites.results import RESULTS_FILE, Results
@@ -24,6 +24,7 @@ from rlm_rs.suites.suite import Case
 from rlm_rs.testing.openai_script import Prompt, ServedReply
 from rlm_rs.testing.openai_server import OpenAITestServer
 
+DEPTHS = ("rlm-depth-0", "rlm-depth-1")
 WINDOWS = '{"oracle-root": 20000}'
 
 
@@ -33,7 +34,7 @@ async def ran(
     settings = load_settings(rlm_data_dir=folder / "data", model_context_windows_json=WINDOWS)
     results = Results.of(folder / "out")
     async with RLM(provider=model, settings=settings) as rlm:
-        answering = LibraryAnswering(rlm, folder / "out")
+        answering = LibraryAnswering({variant.name: rlm for variant in variants}, folder / "out")
         missing = await run_suite(cases, variants, answering, results)
     return results, missing
 
@@ -68,7 +69,7 @@ async def test_a_corpus_that_does_not_fit_the_window_is_skipped(
     )
     results = Results.of(tmp_path / "out")
     async with RLM(provider=OracleModel(cases), settings=settings) as rlm:
-        answering = LibraryAnswering(rlm, tmp_path / "out")
+        answering = LibraryAnswering({DIRECT: rlm}, tmp_path / "out")
         assert await run_suite(cases, variants_of([], direct=True), answering, results) == 0
     assert {found.outcome.skipped for found in results.done.values()} == {"CONTEXT_WINDOW_EXCEEDED"}
 
@@ -115,6 +116,19 @@ def test_an_error_that_may_pass_is_no_result(cases: tuple[Case, ...], tmp_path: 
         )
     )
     assert (missing, len(told), results.done) == (3, 3, {})
+
+
+def test_no_way_of_answering_rides_on_what_another_paid(suite: Path, tmp_path: Path) -> None:
+    arguments = [str(suite), "--oracle", "--no-direct", "--data-dir", str(tmp_path / "data")]
+    tokens = []
+    for name in ("one", "two"):
+        command = [sys.executable, "-m", "rlm_rs", "eval", "run", *arguments, "--out", str(tmp_path / name)]
+        done = subprocess.run([*command, "--depth", "0", "--depth", "1"], capture_output=True, check=True)
+        assert b"Reports:" in done.stderr
+        found = Results.of(tmp_path / name).done
+        tokens += [sum(r.outcome.input_tokens for r in found.values() if r.variant == v) for v in DEPTHS]
+    assert len(tokens) == 4
+    assert len(set(tokens)) == 1
 
 
 def recorded_calls(data: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rlm_rs.core.errors import RlmError, ValidationFailed
 from rlm_rs.core.ports import ModelProvider
 from rlm_rs.library import RLM
 from rlm_rs.settings import load_settings
-from rlm_rs.suites.answering import LibraryAnswering
+from rlm_rs.suites.answering import LibraryAnswering, scope_of
 from rlm_rs.suites.generating import generate_suite
 from rlm_rs.suites.generating.haystack import paragraphs_of
 from rlm_rs.suites.harness import Variant, run_suite, variants_of
@@ -95,24 +96,30 @@ def evaluate(request: SuiteRequest, shared: Shared) -> int:
 
 
 async def _evaluated(request: SuiteRequest, cases: Sequence[Case], results: Results, shared: Shared) -> int:
-    rlm = RLM(
+    variants = variants_of(request.depths, request.direct)
+    async with AsyncExitStack() as open_rlms:
+        rlms = {
+            variant.name: await open_rlms.enter_async_context(_rlm(request, cases, variant, shared))
+            for variant in variants
+        }
+        answering = LibraryAnswering(rlms, request.out, request.budgets)
+        return await run_suite(
+            cases, variants, answering, results, concurrency=request.concurrency, told=_tell_result
+        )
+
+
+def _rlm(request: SuiteRequest, cases: Sequence[Case], variant: Variant, shared: Shared) -> RLM:
+    settings = load_settings(
+        rlm_data_dir=Path(shared.data_dir) if shared.data_dir else None,
+        rlm_cache_scope=scope_of(request.out, variant),
+        model_context_windows_json=ORACLE_WINDOW if request.oracle else None,
+    )
+    return RLM(
+        provider=_provider(request, cases),
+        settings=settings,
         root_model=request.root_model,
         sub_model=request.sub_model,
-        provider=_provider(request, cases),
-        settings=load_settings(
-            rlm_data_dir=Path(shared.data_dir) if shared.data_dir else None,
-            model_context_windows_json=ORACLE_WINDOW if request.oracle else None,
-        ),
     )
-    async with rlm:
-        return await run_suite(
-            cases,
-            variants_of(request.depths, request.direct),
-            LibraryAnswering(rlm, request.out, request.budgets),
-            results,
-            concurrency=request.concurrency,
-            told=_tell_result,
-        )
 
 
 def _provider(request: SuiteRequest, cases: Sequence[Case]) -> ModelProvider | None:

@@ -17,32 +17,48 @@ from rlm_rs.suites.suite import Case
 
 
 class LibraryAnswering:
-    """Answers with `rlm`.
+    """Answers with an RLM for each variant, by the variant's name.
 
     budgets: fields of `Budgets` to replace, for every case; max_depth comes from the variant. folder: where
     the results are kept, which stands for this run of the suite.
     """
 
-    def __init__(self, rlm: RLM, folder: Path, budgets: Mapping[str, Any] | None = None) -> None:
-        self._rlm = rlm
+    def __init__(
+        self, rlms: Mapping[str, RLM], folder: Path, budgets: Mapping[str, Any] | None = None
+    ) -> None:
+        self._rlms = rlms
         self._budgets = dict(budgets or {})
-        self._run = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        self._run = run_name(folder)
 
     async def answer(
         self, case: Case, variant: Variant, begun: Callable[[str], None], execution_id: str | None
     ) -> Outcome:
         """As `harness.Answering` says; an execution that failed is an outcome too."""
-        session = await self._rlm.asession(case.corpus)
+        rlm = self._rlms[variant.name]
+        session = await rlm.asession(case.corpus)
         if variant.depth is None:
-            return await answer_directly(self._rlm, session, case, f"eval/{self._run}/{case.id}", begun)
+            return await answer_directly(rlm, session, case, f"eval/{self._run}/{case.id}", begun)
         if execution_id is None:
             budgets = {**self._budgets, "max_depth": variant.depth}
             execution_id = await session.abegin(case.question, budgets=budgets)
             begun(execution_id)
         try:
-            return _outcome(await self._rlm.aresume(execution_id))
+            return _outcome(await rlm.aresume(execution_id))
         except ExecutionFailed as error:
             return _outcome(error.result)
+
+
+def run_name(folder: Path) -> str:
+    """A name for what is run into a folder, the same every time."""
+    return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+
+
+def scope_of(folder: Path, variant: Variant) -> str:
+    """The cache scope (`RLM_CACHE_SCOPE`) of a variant.
+
+    What another variant or another run paid for would make this one look cheap.
+    """
+    return f"eval/{run_name(folder)}/{variant.name}"
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -53,7 +53,7 @@ def _sample(case: Case) -> Sample:
 @solver
 def answered_by(rlm: RLM, cases: Sequence[Case], variant: Variant, place: Path) -> Solver:
     """Answers each case with the library; the outcome is kept for the scorer."""
-    answering = LibraryAnswering(rlm, place)
+    answering = LibraryAnswering({variant.name: rlm}, place)
     known = {case.id: case for case in cases}
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
