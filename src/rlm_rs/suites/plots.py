@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 260, 48, 40, 28
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 284, 48, 40, 52
 COLOURS = ("#2f6f9f", "#c8702a", "#4b8b5f", "#8a5aa8", "#9a8b2f")
 PLOT = HEIGHT - BOTTOM - TOP
 
@@ -51,10 +51,11 @@ def _picture(title: str, names: Sequence[str], drawn: Sequence[str]) -> str:
     left = float(LEFT)
     for number, name in enumerate(names):
         colour = COLOURS[number % len(COLOURS)]
-        legend.append(f'<rect x="{left}" y="6" width="10" height="10" fill="{colour}"/>')
-        legend.append(_text(left + 14, 15, name, "start"))
+        legend.append(f'<rect x="{left}" y="28" width="10" height="10" fill="{colour}"/>')
+        legend.append(_text(left + 14, 37, name, "start"))
         left += 30 + 7 * len(name)
-    inside = "".join([f"<title>{escape(title)}</title>", *legend, *drawn])
+    heading = [f"<title>{escape(title)}</title>", _text(LEFT, 15, title, "start")]
+    inside = "".join([*heading, *legend, *drawn])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'color="#555" font-family="sans-serif" font-size="12">{inside}</svg>\n'

@@ -22,9 +22,11 @@ EXPLANATION = (
     "variant and count nowhere."
 )
 STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
-    "padding:0 1rem}table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .75rem;"
-    "text-align:right;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}"
+    ":root{color-scheme:light dark}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:1rem 0}"
+    "th,td{padding:.25rem .6rem;white-space:nowrap;text-align:right}"
+    "th,td{border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)}"
     "th:first-child,td:first-child{text-align:left}svg{max-width:100%}"
 )
 

@@ -83,9 +83,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def length_class(length: int) -> int:
-    """Lengths of about the same size as one: two significant digits."""
-    step: int = 10 ** max(0, len(str(length)) - 2)
-    return round(length / step) * step
+    """Lengths of about the same size as one: the nearest of 1, 2, 5, 10, 20, 50, …."""
+    steps = (factor * int(10**power) for power in range(len(str(length)) + 1) for factor in (1, 2, 5))
+    return min(steps, key=lambda step: abs(step - length))
 
 
 def _mean(values: Sequence[float]) -> float | None:

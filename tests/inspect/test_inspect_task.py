@@ -1,4 +1,7 @@
-"""The suite as a task of Inspect, run by Inspect, which comes with the tools of CI."""
+"""A suite as a task of Inspect, run by Inspect.
+
+It has an environment of its own (`make test-inspect`): its pins and those of the AWS extra exclude each other.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import rlm_rs
+from rlm_rs.suites.generating import generate_suite
 
 pytest.importorskip("inspect_ai")
 
@@ -30,7 +34,8 @@ def installed(folder: Path) -> Path:
 
 
 @pytest.mark.timeout(120)
-def test_inspect_runs_a_suite(suite: Path, tmp_path: Path) -> None:
+def test_inspect_runs_a_suite(tmp_path: Path) -> None:
+    suite = generate_suite(tmp_path / "suite", kinds=["needle", "multihop"], lengths=[5_000], cases=2)
     command = [str(Path(sys.executable).parent / "inspect"), "eval", "rlm_rs/rlm_suite", "--model", "none"]
     options = [f"suite={suite}", f"data_dir={tmp_path / 'data'}", "oracle=true"]
     path = os.pathsep.join([str(installed(tmp_path / "site-packages")), *sys.path])
