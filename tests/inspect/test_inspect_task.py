@@ -1,6 +1,7 @@
 """A suite as a task of Inspect, run by Inspect.
 
-It has an environment of its own (`make test-inspect`): its pins and those of the AWS extra exclude each other.
+It has an environment of its own (`make test-inspect`): its pins and those of the AWS extra exclude each
+other.
 """
 
 from __future__ import annotations
