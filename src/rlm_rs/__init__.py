@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rlm_rs.version import __version__
 
 if TYPE_CHECKING:
+    from rlm_rs.client.asking import AsyncClient
+    from rlm_rs.client.blocking import Client
     from rlm_rs.core.answers import Answer, CheckedCitation, ExecutionFailed
     from rlm_rs.core.budget import Budgets, Spend
     from rlm_rs.core.errors import RlmError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "RLM": "rlm_rs.library",
+    "Client": "rlm_rs.client.blocking",
+    "AsyncClient": "rlm_rs.client.asking",
     "Session": "rlm_rs.library",
     "Answer": "rlm_rs.core.answers",
     "CheckedCitation": "rlm_rs.core.answers",
@@ -50,9 +54,11 @@ _HOMES = {
 __all__ = [
     "RLM",
     "Answer",
+    "AsyncClient",
     "Budgets",
     "CancelRequested",
     "CheckedCitation",
+    "Client",
     "Event",
     "ExecutionFailed",
     "Finished",

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
-from rlm_rs.core.answers import Answer, ExecutionFailed
+from rlm_rs.core.answers import Answer, answered
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.core.execution import Event, Finished, OutputMode, Run
@@ -35,6 +34,7 @@ from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, 
 from rlm_rs.orchestrator.verifying import Verification, verify
 from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
+from rlm_rs.waiting import LoopThread
 from rlm_rs.wiring import Wiring, wire
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class RLM:
         self._context_shape: ContextShape = context_shape
         self._tenant_id = tenant_id
         self._wiring: Wiring | None = None
-        self._loop: _LoopThread | None = None
+        self._loop: LoopThread | None = None
 
     # ---- asynchronous
 
@@ -115,7 +115,7 @@ class RLM:
         if run.finished is None:
             self.wiring.check_models(run.execution.models)
         run, corpus = await go_on(self._tenant_id, execution_id, self.wiring.ports)
-        return _raised(await report(run, corpus, self.wiring.ports))
+        return answered(await report(run, corpus, self.wiring.ports))
 
     async def areport(self, execution_id: str) -> Answer:
         """The answer of an execution as its journal has it, finished or not; nothing goes on."""
@@ -192,9 +192,7 @@ class RLM:
 
     def stream(self, question: str, paths: Paths, **options: Any) -> Iterator[Event | Answer]:
         """`astream`, as an ordinary iterator."""
-        items = self.astream(question, paths, **options)
-        while (item := self._wait(_next(items))) is not None:
-            yield item
+        return self._thread().each(self.astream(question, paths, **options))
 
     def session(self, paths: Paths, *, progress: Progress | None = None) -> Session:
         """`asession`, waiting until the documents are parsed."""
@@ -265,7 +263,7 @@ class RLM:
     async def _answered(self, ask: Ask, corpus: Corpus) -> Answer:
         ports = self.wiring.ports
         run = await answer(await start(ask, corpus, ports), corpus, ports)
-        return _raised(await report(run, corpus, ports))
+        return answered(await report(run, corpus, ports))
 
     async def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncIterator[Event | Answer]:
         ports = self.wiring.ports
@@ -283,15 +281,18 @@ class RLM:
         try:
             while (event := await events.get()) is not _END:
                 yield event
-            yield _raised(await report(await work, corpus, ports))
+            yield answered(await report(await work, corpus, ports))
         finally:
             unlisten()
             work.cancel()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._thread().wait(work)
+
+    def _thread(self) -> LoopThread:
         if self._loop is None:
-            self._loop = _LoopThread()
-        return self._loop.wait(work)
+            self._loop = LoopThread()
+        return self._loop
 
 
 _END: Any = object()
@@ -330,39 +331,6 @@ class Session:
     def ask(self, question: str, **options: Any) -> Answer:
         """`aask`, waiting for the answer."""
         return self._rlm._wait(self.aask(question, **options))
-
-
-class _LoopThread:
-    """An event loop on a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rlm", daemon=True)
-        self._thread.start()
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _next(items: AsyncIterator[Event | Answer]) -> Event | Answer | None:
-    return await anext(items, None)
-
-
-def _raised(result: Answer) -> Answer:
-    """The result, unless there is nothing in it to read."""
-    if result.text is None and not result.contexts and result.status != "COMPLETED":
-        raise ExecutionFailed(result)
-    return result
 
 
 def _as_list(paths: Paths) -> list[str]:

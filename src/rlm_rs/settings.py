@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         5, ge=1, le=100, description="claims after which work that never ends has failed"
     )
 
+    rlm_base_url: str | None = Field(
+        None, description="URL of a server that the client and the commands use in place of this process"
+    )
+    rlm_api_key: SecretStr | None = Field(None, description="key for that server")
+
     @field_validator("rlm_data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -220,12 +220,13 @@ def span_ref(body: SpanRefBody) -> SpanRef:
     return SpanRef(**body.model_dump())
 
 
-def verified_out(ref: SpanRef, found: Verification) -> VerifiedOut:
+def verified_out(ref: SpanRef, found: Verification, page: int | None) -> VerifiedOut:
     """Whether a citation holds."""
     return VerifiedOut(
         valid=found.valid,
         text=found.text,
         source_name=found.source_name,
+        page=page,
         char_range=CharRange(start_char=ref.start_char, end_char=ref.end_char),
         reason=found.reason,
     )
@@ -247,6 +248,7 @@ def execution_row(row: ExecutionRecord) -> ExecutionRow:
     """An execution in a list."""
     return ExecutionRow(
         execution_id=row.execution_id,
+        tenant_id=row.tenant_id,
         session_id=row.session_id,
         status=row.status,
         mode=row.mode,

@@ -166,6 +166,7 @@ class ExecutionRow(BaseModel):
     """An execution in a list."""
 
     execution_id: str
+    tenant_id: str = ""
     session_id: str
     status: ExecutionStatus
     mode: str
@@ -284,6 +285,7 @@ class VerifiedOut(BaseModel):
     valid: bool
     text: str | None = None
     source_name: str | None = None
+    page: int | None = None
     char_range: CharRange | None = None
     reason: str | None = None
 

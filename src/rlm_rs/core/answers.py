@@ -84,6 +84,13 @@ class ExecutionFailed(RlmError):
         super().__init__(reason=reason, execution_id=result.execution_id)
 
 
+def answered(result: Answer) -> Answer:
+    """The result. Raises `ExecutionFailed` if there is nothing in it to read."""
+    if result.text is None and not result.contexts and result.status != "COMPLETED":
+        raise ExecutionFailed(result)
+    return result
+
+
 def _document_dict(document: Document) -> dict[str, Any]:
     return {
         "doc_index": document.doc_index,

@@ -193,3 +193,26 @@ class ServiceNotReady(RlmError):
     """Not ready: {reason}."""
 
     code, status = "NOT_READY", 503
+
+
+class ServerUnreachable(RlmError):
+    """{url} cannot be reached: {reason}. Check the URL (--server, RLM_BASE_URL) and that the server runs."""
+
+    code, status = "SERVER_UNREACHABLE", 503
+
+
+class ServerUnreadable(RlmError):
+    """{url} answered with {reason}. Is it an RLM-RS server, of this version?"""
+
+    code, status = "SERVER_UNREADABLE", 502
+
+
+def error_of(code: str, message: str, details: dict[str, Any]) -> RlmError:
+    """The error that a code stands for, as another process tells of it; `RlmError` where it is not known."""
+    given = {name: value for name, value in details.items() if name != "message"}
+    waiting = [RlmError]
+    for kind in waiting:
+        if kind.code == code and kind.__init__ is RlmError.__init__:
+            return kind(message, **given)
+        waiting += kind.__subclasses__()
+    return RlmError(message, **{**given, "code": code})

@@ -134,7 +134,7 @@ class EmbeddedEngine:
     async def verify_citation(self, ref: SpanRefBody) -> VerifiedOut:
         """Recompute a citation."""
         cited = shapes.span_ref(ref)
-        return shapes.verified_out(cited, await check_citation(self.tenant_id, cited, self.service))
+        return shapes.verified_out(cited, *await check_citation(self.tenant_id, cited, self.service))
 
 
 def _started(run: Run) -> StartedOut:

@@ -74,10 +74,13 @@ async def _checked(claim: Claim, corpus: Corpus | None, ports: Ports) -> Checked
     if not found.valid:
         return CheckedClaim(claim, found)
     page = await ports.texts.page_of(corpus.documents[claim.ref.doc_index], claim.ref.start_char)
-    return CheckedClaim(claim, _agreeing(claim, found), page)
+    return CheckedClaim(claim, agreeing(claim, found), page)
 
 
-def _agreeing(claim: Claim, found: Verification) -> Verification:
+def agreeing(claim: Claim, found: Verification) -> Verification:
+    """The verification, which does not hold if what is claimed besides the reference is not so."""
+    if not found.valid:
+        return found
     if claim.text is not None and _composed(claim.text) != _composed(found.text):
         return replace(found, valid=False, reason="the text quoted is not the text that stands there")
     if claim.source_name is not None and claim.source_name != found.source_name:

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -151,6 +151,11 @@ def event_data(event: Event) -> dict[str, Any]:
     """An event as JSON values, as records and event streams hold it."""
     data: dict[str, Any] = _EVENT.dump_python(event, mode="json")
     return data
+
+
+def event_of(data: Mapping[str, Any]) -> Event:
+    """The event that these JSON values are. Raises `pydantic.ValidationError`."""
+    return _EVENT.validate_python(data)
 
 
 async def replayed(log: EventLog, tenant_id: str, execution_id: str) -> Run:

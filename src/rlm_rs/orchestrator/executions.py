@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -178,9 +178,15 @@ async def find(tenant_id: str, start: str, ports: Ports) -> str:
         found += [row.execution_id for row in rows if row.execution_id.startswith(wanted)]
         if cursor is None:
             break
+    return only_one(start, found)
+
+
+def only_one(start: str, found: Sequence[str]) -> str:
+    """The one execution that `start` could mean. Raises `ExecutionNotFound`, `ValidationFailed`."""
     if len(found) > 1:
         raise ValidationFailed(
-            reason=f"{start} could be {found[0]} or {found[1]}: give more of the id.", execution_ids=found
+            reason=f"{start} could be {found[0]} or {found[1]}: give more of the id.",
+            execution_ids=list(found),
         )
     if not found:
         raise ExecutionNotFound(execution_id=start)

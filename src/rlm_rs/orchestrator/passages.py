@@ -31,11 +31,20 @@ async def read_span(
     return text, SpanRef(tenant_id, session_id, doc_id, document.doc_index, start, end, checksum(text))
 
 
-async def check_citation(tenant_id: str, ref: SpanRef, service: Service) -> Verification:
-    """Recompute a citation. Raises `SessionNotFound`, also for another tenant's, and `SessionExpired`."""
+async def check_citation(
+    tenant_id: str, ref: SpanRef, service: Service
+) -> tuple[Verification, int | None]:
+    """Recompute a citation; also the page it begins on, where it holds and there are pages.
+
+    Raises `SessionNotFound`, also for another tenant's, and `SessionExpired`.
+    """
     if ref.tenant_id != tenant_id:
         raise SessionNotFound(session_id=ref.session_id)
-    return await verify(ref, await _corpus(tenant_id, ref.session_id, service), service.ports.texts)
+    corpus, texts = await _corpus(tenant_id, ref.session_id, service), service.ports.texts
+    found = await verify(ref, corpus, texts)
+    if not found.valid:
+        return found, None
+    return found, await texts.page_of(corpus.documents[ref.doc_index], ref.start_char)
 
 
 async def _corpus(tenant_id: str, session_id: str, service: Service) -> Corpus:

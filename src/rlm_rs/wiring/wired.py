@@ -22,12 +22,12 @@ from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
 from rlm_rs.parser.remote import RemoteStoredParser
-from rlm_rs.parser.sources import discover
 from rlm_rs.runners.probe import Check, prove
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
+from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.stores import Stores, pepper
 
 WORKER_KINDS = {
@@ -121,7 +121,7 @@ class Wiring:
 
     def sources(self, paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None) -> list[Source]:
         """The documents that paths, folders, globs, archives and `-` stand for."""
-        return list(discover(paths, spool_dir=spool, stdin=stdin))
+        return find_sources(paths, spool, stdin)
 
     def ingestion(self, tenant_id: str, session_id: str | None = None) -> Ingestion:
         """What turns sources into the documents of a session."""

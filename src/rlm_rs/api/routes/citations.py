@@ -32,4 +32,4 @@ async def get_span(body: SpanBody, caller: Reader, service: ServiceDep) -> SpanO
 async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep) -> VerifiedOut:
     """Recompute a citation from the stored text. A mismatch of any kind is `valid: false`."""
     ref = span_ref(body.ref)
-    return verified_out(ref, await check_citation(caller.tenant_id, ref, service))
+    return verified_out(ref, *await check_citation(caller.tenant_id, ref, service))
