@@ -14,7 +14,7 @@ PIECE_TOKENS = 1_200
 """A piece of an answer or of a document."""
 
 CHARS_PER_TOKEN = 3
-"""Of ASCII text, ids and checksums among it: prose takes fewer tokens, so the estimate is on the safe side."""
+"""Of ASCII text, ids and checksums among it; prose takes fewer tokens, so the estimate is a safe one."""
 
 MARK = " …"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,7 +96,7 @@ class EmbeddedEngine:
         """Ask an execution to stop."""
         return shapes.execution_out(await executions.cancel(self.tenant_id, execution_id, self.service))
 
-    def follow(self, execution_id: str) -> AsyncIterator[tuple[int, Event]]:
+    def follow(self, execution_id: str) -> AsyncGenerator[tuple[int, Event]]:
         """The numbered events of an execution, those to come as they come."""
         return executions.follow(self.tenant_id, execution_id, -1, self.service)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +29,7 @@ from rlm_rs.core.execution import Event
 
 
 class Engine(Protocol):
-    """One tenant's sessions and executions. Every method raises the errors of the API's route of that name."""
+    """One tenant's sessions and executions. Each method raises the errors of the API's route of that name."""
 
     async def store(self, name: str, path: Path) -> str:
         """Keep a file as an upload; its `raw_s3_uri`. The file may be moved away."""
@@ -58,7 +58,7 @@ class Engine(Protocol):
     async def cancel_execution(self, execution_id: str) -> ExecutionOut:
         """Ask an execution to stop."""
 
-    def follow(self, execution_id: str) -> AsyncIterator[tuple[int, Event]]:
+    def follow(self, execution_id: str) -> AsyncGenerator[tuple[int, Event]]:
         """The numbered events of an execution, those to come as they come."""
 
     async def create_runtime(self, session_id: str, body: RuntimeBody) -> StartedOut:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
-from rlm_rs.api.views import CitationView, ContextView, ExecutionOut, SessionOut, StartedOut, StepOut, ToolsOut
+from rlm_rs.api.views import (
+    CitationView,
+    ContextView,
+    ExecutionOut,
+    SessionOut,
+    StartedOut,
+    StepOut,
+    ToolsOut,
+)
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.mcp.cutting import PIECE_TOKENS, first, fitted, on_one_line
 
@@ -40,15 +48,17 @@ class Cited(BaseModel):
 class Asked(BaseModel):
     """An answer, or a handle on one that is still being worked on. `next`: what to call, if anything."""
 
-    status: ExecutionStatus | None = Field(description="null: the documents are still being read in")
+    status: Annotated[
+        ExecutionStatus | None, Field(description="null: the documents are still being read in")
+    ]
     execution_id: str | None = None
     session_id: str | None = None
     answer: str | None = None
     answer_chars: int = 0
-    partial: bool = Field(False, description="a budget ran out: this is the best answer so far")
+    partial: Annotated[bool, Field(description="a budget ran out: this is the best answer so far")] = False
     citations: list[Cited] = []
     citations_total: int = 0
-    unread: list[str] = Field(default=[], description="files that could not be read, and why")
+    unread: Annotated[list[str], Field(description="files that could not be read, and why")] = []
     error: str | None = None
     turns: int = 0
     seconds: float = 0.0
@@ -102,7 +112,7 @@ class Passage(BaseModel):
     start_char: int
     end_char: int
     char_length: int
-    cited_from: int | None = Field(None, description="where the citation begins")
+    cited_from: Annotated[int | None, Field(description="where the citation begins")] = None
     cited_to: int | None = None
     next: str | None = None
 

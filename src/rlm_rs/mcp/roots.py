@@ -107,7 +107,7 @@ class Roots:
 
 
 def folders_of(uris: Sequence[str]) -> list[str]:
-    """The folders that a client names as its roots, as paths; what is no folder of this machine is left out."""
+    """The folders that a client names as its roots, as paths; what is not of this machine is left out."""
     return [_local(uri) for uri in uris if uri.startswith(f"{FILE_SCHEME}:")]
 
 
@@ -147,4 +147,3 @@ def _opened(root: Path, parts: Sequence[str]) -> int:
         os.close(file)
         raise PermissionError(errno.EACCES, "it is not a regular file")
     return file
-

@@ -6,9 +6,17 @@ from collections.abc import Iterable
 
 import orjson
 
-from rlm_rs.api.views import DocumentView, SpanOut, StepOut, ToolsOut, VerifiedOut
+from rlm_rs.api.views import DocumentView, SpanOut, ToolsOut, VerifiedOut
 from rlm_rs.core.corpus import IngestStatus
-from rlm_rs.core.execution import CancelRequested, Event, Finished, RootReplied, Started, StepRan, SubcallResolved
+from rlm_rs.core.execution import (
+    CancelRequested,
+    Event,
+    Finished,
+    RootReplied,
+    Started,
+    StepRan,
+    SubcallResolved,
+)
 from rlm_rs.mcp.cutting import PIECE_TOKENS, first, on_one_line
 from rlm_rs.mcp.replies import Asked, Cited, ExecutionShown, Passage, SessionShown, StepShown, place_of
 
@@ -24,8 +32,10 @@ def asked_text(asked: Asked) -> str:
 
 def _headline(asked: Asked) -> str:
     if asked.error:
-        return f"There is no whole answer ({asked.status}): {asked.error}" if asked.partial else (
-            f"There is no answer ({asked.status}): {asked.error}"
+        return (
+            f"There is no whole answer ({asked.status}): {asked.error}"
+            if asked.partial
+            else (f"There is no answer ({asked.status}): {asked.error}")
         )
     if asked.partial:
         return f"A budget ran out ({asked.status}); this is the best answer so far:"
@@ -45,7 +55,8 @@ def _citations(asked: Asked) -> str:
 def _cited(citation: Cited) -> str:
     page = f", page {citation.page}" if citation.page else ""
     verified = "verified" if citation.verified else "NOT verified: the stored text has changed"
-    return f'[{citation.number}] {citation.source_name}{page}: "{citation.quote}" ({citation.support}, {verified})'
+    place = f"[{citation.number}] {citation.source_name}{page}"
+    return f'{place}: "{citation.quote}" ({citation.support}, {verified})'
 
 
 def _unread(unread: list[str]) -> str:
@@ -81,7 +92,9 @@ def _document(document: DocumentView) -> str:
 
 def execution_text(execution: ExecutionShown) -> str:
     """An execution: how far it is, what it says, what it rests on."""
-    lines = [f"{execution.execution_id} is {execution.status}{' (partial answer)' if execution.partial else ''}."]
+    lines = [
+        f"{execution.execution_id} is {execution.status}{' (partial answer)' if execution.partial else ''}."
+    ]
     if execution.error:
         lines.append(f"{execution.error.code}: {execution.error.message}")
     if execution.answer:
@@ -102,7 +115,9 @@ def step_text(step: StepShown) -> str:
         lines.append(f"{step.error.get('code')}: {step.error.get('message')}")
     if (step.final or {}).get("is_final"):
         lines.append(f"FINAL: {(step.final or {}).get('answer')}")
-    queued = [f"{kind}: {request.get('key')}" for kind, items in step.tool_requests.items() for request in items]
+    queued = [
+        f"{kind}: {request.get('key')}" for kind, items in step.tool_requests.items() for request in items
+    ]
     if queued:
         lines.append(f"Queued: {', '.join(queued)}")
     return first("\n".join([*lines, *([step.next] if step.next else [])]) or "(no output)", PIECE_TOKENS)

@@ -31,9 +31,7 @@ async def read_span(
     return text, SpanRef(tenant_id, session_id, doc_id, document.doc_index, start, end, checksum(text))
 
 
-async def check_citation(
-    tenant_id: str, ref: SpanRef, service: Service
-) -> tuple[Verification, int | None]:
+async def check_citation(tenant_id: str, ref: SpanRef, service: Service) -> tuple[Verification, int | None]:
     """Recompute a citation; also the page it begins on, where it holds and there are pages.
 
     Raises `SessionNotFound`, also for another tenant's, and `SessionExpired`.

@@ -44,7 +44,8 @@ def discover(
     every file is copied there by it before anything else is done with it, and there is no standard input.
 
     Raises `SourceNotFound` for a path that does not exist, before anything is read, and `ValidationFailed`
-    when nothing at all is found, or the fence has had enough. What exists but cannot be read is a source with a failure.
+    when nothing at all is found, or the fence has had enough. What exists but cannot be read is a source with
+    a failure.
     """
     arguments = [_Argument.of(path) for path in paths]
     discovery = _Discovery(spool_dir, stdin, limits, fence)
