@@ -20,7 +20,7 @@ from starlette.types import Scope as Connection
 from rlm_rs.api.envelope import request_id
 from rlm_rs.api.gate import MCP_PATH, scoped
 from rlm_rs.api.parts import Parts, parts_of
-from rlm_rs.core.errors import NotFound, RlmError
+from rlm_rs.core.errors import NotFound
 from rlm_rs.core.records import AuditRecord
 
 if TYPE_CHECKING:
@@ -34,50 +34,54 @@ SUCCEEDED, FAILED = 200, 400
 class McpEndpoint:
     """An ASGI application that comes to be when it is first asked for; `running` is its lifespan."""
 
+    path = MCP_PATH
+    """What the log and the metrics call its requests."""
+
     def __init__(self) -> None:
         self._wanted = asyncio.Event()
         self._app: asyncio.Future[ASGIApp] | None = None
+        self._serving: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Answer a request. Raises `NotFound` where the SDK is not installed."""
-        if self._app is None or find_spec(SDK) is None:
+        if self._app is None or self._serving is None or find_spec(SDK) is None:
             raise NotFound(
                 f"There is nothing at {MCP_PATH}: install the MCP server with `pip install 'rlm-rs[mcp]'`.",
                 path=MCP_PATH,
             )
+        scope["route"] = self
         self._wanted.set()
-        app = await asyncio.shield(self._app)
+        await asyncio.wait({self._app, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._app.done():
+            # it did not start: whoever asks is told why
+            await self._serving
+        app = await self._app
         await app(scope, receive, send)
 
     @asynccontextmanager
     async def running(self, parts: Parts) -> AsyncIterator[None]:
         """While the application runs."""
-        self._wanted, self._app = asyncio.Event(), asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
-        serving = asyncio.ensure_future(self._serve(parts, self._app, stop))
+        self._wanted, self._app = asyncio.Event(), asyncio.get_running_loop().create_future()
+        self._serving = asyncio.ensure_future(self._serve(parts, self._app, stop))
         try:
             yield
         finally:
             stop.set()
             self._wanted.set()
-            await serving
+            await asyncio.gather(self._serving, return_exceptions=True)
 
     async def _serve(self, parts: Parts, app: asyncio.Future[ASGIApp], stop: asyncio.Event) -> None:
         """In a task of its own, since what runs in the SDK is to be entered and left in one."""
         await self._wanted.wait()
         if stop.is_set():
             return
-        try:
-            module = await asyncio.to_thread(import_module, "rlm_rs.mcp.http")
-            endpoint: Endpoint = module.endpoint
-            limit = parts.wiring.settings.request_size_limit_bytes
-            async with endpoint(parts.service, parts.wiring.limiter, _admitted, _told, limit) as made:
-                app.set_result(made)
-                await stop.wait()
-        except Exception as error:
-            if app.done():
-                raise
-            app.set_exception(RlmError(reason=f"the MCP server did not start ({error})"))
+        module = await asyncio.to_thread(import_module, "rlm_rs.mcp.http")
+        endpoint: Endpoint = module.endpoint
+        limit = parts.wiring.settings.request_size_limit_bytes
+        async with endpoint(parts.service, parts.wiring.limiter, _admitted, _told, limit) as made:
+            app.set_result(made)
+            await stop.wait()
 
 
 def _admitted(request: Request, scope: Scope) -> str:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rlm_rs.api import shapes
 from rlm_rs.api.schemas import (
     ExecutionBody,
     ResolveBody,
@@ -16,6 +15,18 @@ from rlm_rs.api.schemas import (
     SpanRefBody,
     StepBody,
     given,
+)
+from rlm_rs.api.shapes import (
+    execution_out,
+    new_execution,
+    new_runtime,
+    new_session,
+    session_out,
+    span_out,
+    span_ref,
+    step_out,
+    tool_requests_of,
+    verified_out,
 )
 from rlm_rs.api.views import (
     Deleting,
@@ -52,8 +63,8 @@ class EmbeddedEngine:
 
     async def create_session(self, body: SessionBody, fingerprint: str | None = None) -> SessionOut:
         """Make a session."""
-        new = replace(shapes.new_session(body), fingerprint=fingerprint)
-        return shapes.session_out(await lifecycle.create_session(self.tenant_id, new, self.service))
+        new = replace(new_session(body), fingerprint=fingerprint)
+        return session_out(await lifecycle.create_session(self.tenant_id, new, self.service))
 
     async def find_session(self, fingerprint: str) -> SessionOut | None:
         """A session of that content, in whichever process it was made."""
@@ -67,7 +78,7 @@ class EmbeddedEngine:
 
     async def get_session(self, session_id: str) -> SessionOut:
         """A session as it stands."""
-        return shapes.session_out(await lifecycle.session_view(self.tenant_id, session_id, self.service))
+        return session_out(await lifecycle.session_view(self.tenant_id, session_id, self.service))
 
     async def delete_session(self, session_id: str) -> Deleting:
         """Remove a session."""
@@ -77,24 +88,20 @@ class EmbeddedEngine:
     async def start_execution(self, session_id: str, body: ExecutionBody) -> StartedOut:
         """Put a question to a session."""
         async with self.limiter.starting_execution(self.tenant_id):
-            run = await executions.submit(
-                self.tenant_id, session_id, shapes.new_execution(body), self.service
-            )
+            run = await executions.submit(self.tenant_id, session_id, new_execution(body), self.service)
         return _started(run)
 
     async def get_execution(self, execution_id: str) -> ExecutionOut:
         """An execution as it stands."""
-        return shapes.execution_out(await replayed(self.service.ports.log, self.tenant_id, execution_id))
+        return execution_out(await replayed(self.service.ports.log, self.tenant_id, execution_id))
 
     async def wait_execution(self, execution_id: str, seconds: float) -> ExecutionOut:
         """An execution once it has ended, or as it stands when the time is over."""
-        return shapes.execution_out(
-            await executions.wait(self.tenant_id, execution_id, seconds, self.service)
-        )
+        return execution_out(await executions.wait(self.tenant_id, execution_id, seconds, self.service))
 
     async def cancel_execution(self, execution_id: str) -> ExecutionOut:
         """Ask an execution to stop."""
-        return shapes.execution_out(await executions.cancel(self.tenant_id, execution_id, self.service))
+        return execution_out(await executions.cancel(self.tenant_id, execution_id, self.service))
 
     def follow(self, execution_id: str) -> AsyncGenerator[tuple[int, Event]]:
         """The numbered events of an execution, those to come as they come."""
@@ -103,9 +110,7 @@ class EmbeddedEngine:
     async def create_runtime(self, session_id: str, body: RuntimeBody) -> StartedOut:
         """Begin an execution whose steps the client writes."""
         async with self.limiter.starting_execution(self.tenant_id):
-            run = await runtime.create_runtime(
-                self.tenant_id, session_id, shapes.new_runtime(body), self.service
-            )
+            run = await runtime.create_runtime(self.tenant_id, session_id, new_runtime(body), self.service)
         return _started(run)
 
     async def take_step(self, execution_id: str, body: StepBody) -> StepOut:
@@ -113,11 +118,11 @@ class EmbeddedEngine:
         taken = await runtime.step(
             self.tenant_id, execution_id, body.code, body.state, body.options.resolve_tools, self.service
         )
-        return shapes.step_out(taken)
+        return step_out(taken)
 
     async def resolve_tools(self, execution_id: str, body: ResolveBody) -> ToolsOut:
         """Answer sub-calls that a step queued."""
-        requests = shapes.tool_requests_of(body)
+        requests = tool_requests_of(body)
         answered = await runtime.resolve_tools(
             self.tenant_id, execution_id, requests, given(body.models), self.service
         )
@@ -125,7 +130,7 @@ class EmbeddedEngine:
 
     async def get_span(self, body: SpanBody) -> SpanOut:
         """The text of a range and a citation of it."""
-        return shapes.span_out(
+        return span_out(
             *await read_span(
                 self.tenant_id, body.session_id, body.doc_id, body.start_char, body.end_char, self.service
             )
@@ -133,9 +138,9 @@ class EmbeddedEngine:
 
     async def verify_citation(self, ref: SpanRefBody) -> VerifiedOut:
         """Recompute a citation."""
-        cited = shapes.span_ref(ref)
-        return shapes.verified_out(cited, *await check_citation(self.tenant_id, cited, self.service))
+        cited = span_ref(ref)
+        return verified_out(cited, *await check_citation(self.tenant_id, cited, self.service))
 
 
 def _started(run: Run) -> StartedOut:
-    return StartedOut(execution_id=run.execution.execution_id, status=shapes.execution_out(run).status)
+    return StartedOut(execution_id=run.execution.execution_id, status=execution_out(run).status)

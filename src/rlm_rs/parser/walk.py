@@ -71,8 +71,16 @@ def _entries(folder: _Entry, seen: set[tuple[int, int]]) -> list[_Entry]:
     with os.scandir(folder.path) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     visible.sort(key=lambda entry: entry.name)
-    found = (_Entry(entry.path, entry.is_dir(), rules) for entry in visible)
+    found = (_Entry(entry.path, _is_folder(entry), rules) for entry in visible)
     return [entry for entry in found if not rules.ignores(entry.path, entry.is_folder)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # a link to itself: what is wrong with it is told where it is read
+        return False
 
 
 def _file(path: str, root: str) -> Found | None:
