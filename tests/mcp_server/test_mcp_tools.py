@@ -253,8 +253,12 @@ async def test_steps_of_a_client_run_and_their_sub_calls_are_answered(tmp_path: 
         assert not wrong["success"]
         large = "state['a'] = 'x' * 20000\nstate['b'] = 1"
         kept = given(await client.call_tool("rlm_runtime_step", {**named, "request": {"code": large}}))
-        assert kept["state"]["b"] == 1
-        assert "left out" in kept["state"]["a"]
+        assert kept["state"] is None
+        assert "too long to show" in kept["next"]
+        huge = "tool.queue_llm('huge', 'x' * 50000)\ntool.YIELD()"
+        queued = given(await client.call_tool("rlm_runtime_step", {**named, "request": {"code": huge}}))
+        assert queued["tool_requests"] == {"llm": [], "search": []}
+        assert "options.resolve_tools" in queued["next"]
         last = {"code": "FINAL(state['_tool_results']['llm']['k']['text'] + str(len(state['a'])))"}
         ended = given(await client.call_tool("rlm_runtime_step", {**named, "request": last}))
     assert ended["final"]["answer"] == "a sub model's word20000"
@@ -264,6 +268,7 @@ async def test_steps_of_a_client_run_and_their_sub_calls_are_answered(tmp_path: 
     ("tool", "arguments", "words"),
     [
         ("ask", {"question": QUESTION}, ("paths", "session_id")),
+        ("ask", {"question": " ", "paths": ["lease.md"]}, ("question", "must not be blank")),
         ("ask", {"question": QUESTION, "paths": ["a"], "session_id": "sess_a"}, ("not both",)),
         ("ask", {"qestion": QUESTION}, ("no argument qestion", "question, ")),
         ("ask", {"question": QUESTION, "paths": ["gone.md"]}, ("gone.md", "no such file")),

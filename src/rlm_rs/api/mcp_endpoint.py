@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Send
@@ -51,7 +51,8 @@ class McpEndpoint:
             )
         scope["route"] = self
         self._wanted.set()
-        await asyncio.wait({self._app, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {self._app, self._serving}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self._app.done():
             # it did not start: whoever asks is told why
             await self._serving

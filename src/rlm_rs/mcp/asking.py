@@ -36,7 +36,7 @@ QUOTE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Wanted:
     """What `ask` was called with."""
 
     text: str
@@ -47,11 +47,11 @@ class Question:
     output_schema: Mapping[str, Any] | None = None
 
 
-async def ask(question: Question, roots: ListRootsResult, seconds: float, ctx: Context) -> Asked:
+async def ask(wanted: Wanted, roots: ListRootsResult, seconds: float, ctx: Context) -> Asked:
     """An answer, or a handle after so many seconds. When the call is cancelled, so is its execution."""
     asking = _Asking(host_of(ctx), writing(ctx), Progress(ctx), anyio.current_time() + seconds)
     async with asking.progress.beating():
-        session_id, unread = await asking.session(question, roots)
+        session_id, unread = await asking.session(wanted, roots)
         if session_id is None:
             return Asked(
                 status=None, next="Files are still being sent: call ask again with the same arguments."
@@ -61,7 +61,7 @@ async def ask(question: Question, roots: ListRootsResult, seconds: float, ctx: C
         if session.status == SessionStatus.CREATING:
             following = f"Call ask again with session_id={session_id}; documents are still being read in."
             return Asked(status=None, session_id=session_id, unread=unread, next=following)
-        execution = await asking.answered(session_id, question)
+        execution = await asking.answered(session_id, wanted)
         return await _shown(execution, unread, asking.engine)
 
 
@@ -91,16 +91,16 @@ class _Asking:
     progress: Progress
     deadline: float
 
-    async def session(self, question: Question, roots: ListRootsResult) -> tuple[str | None, list[str]]:
+    async def session(self, wanted: Wanted, roots: ListRootsResult) -> tuple[str | None, list[str]]:
         """The session to ask and the files that are not in it; None if it is not there in time."""
-        if question.paths and question.session_id:
+        if wanted.paths and wanted.session_id:
             raise ToolError("Give paths or session_id, not both: paths make a session of their own.")
-        if question.paths:
-            return await self._opened(question.paths, roots)
-        if question.session_id:
-            return question.session_id, []
-        if question.continue_from:
-            return (await self.engine.get_execution(question.continue_from)).session_id, []
+        if wanted.paths:
+            return await self._opened(wanted.paths, roots)
+        if wanted.session_id:
+            return wanted.session_id, []
+        if wanted.continue_from:
+            return (await self.engine.get_execution(wanted.continue_from)).session_id, []
         raise ToolError(
             "Name what to read: paths (files or folders), or the session_id of an earlier answer."
         )
@@ -126,13 +126,13 @@ class _Asking:
             session = await self.engine.get_session(session_id)
         return session
 
-    async def answered(self, session_id: str, question: Question) -> ExecutionOut:
+    async def answered(self, session_id: str, wanted: Wanted) -> ExecutionOut:
         """The execution once it has ended, or as it stands when the time is over."""
         body = ExecutionBody(
-            question=question.text,
-            budgets=question.budgets,
-            continue_from=question.continue_from,
-            output_schema=dict(question.output_schema) if question.output_schema else None,
+            question=wanted.text,
+            budgets=wanted.budgets,
+            continue_from=wanted.continue_from,
+            output_schema=dict(wanted.output_schema) if wanted.output_schema else None,
         )
         started = await self.engine.start_execution(session_id, body)
         try:

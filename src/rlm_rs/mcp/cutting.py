@@ -45,6 +45,11 @@ def json_tokens(value: Any) -> int:
     return tokens(_json(value))
 
 
+def json_chars(value: Any) -> int:
+    """How many characters a JSON value is."""
+    return len(_json(value))
+
+
 def fitted(values: Mapping[str, Any], most_chars: int) -> dict[str, Any]:
     """A JSON object with its largest values replaced by a word on them, as many as it takes to fit."""
     sizes = {name: len(_json(value)) for name, value in values.items()}

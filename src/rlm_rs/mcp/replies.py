@@ -17,7 +17,7 @@ from rlm_rs.api.views import (
     ToolsOut,
 )
 from rlm_rs.core.records import ExecutionStatus
-from rlm_rs.mcp.cutting import PIECE_TOKENS, first, fitted, on_one_line
+from rlm_rs.mcp.cutting import PIECE_TOKENS, first, fitted, json_chars, on_one_line
 
 PAGE_DOCUMENTS = 50
 PAGE_CITATIONS = 20
@@ -29,6 +29,9 @@ STATE_CHARS = 12_000
 STDOUT_CHARS = 12_000
 REQUESTS_CHARS = 24_000
 SPANS = 100
+TOO_LONG_TO_SEND = (
+    "The requests are too long to show: with options.resolve_tools a step has them answered at once."
+)
 
 
 class Cited(BaseModel):
@@ -167,7 +170,8 @@ def execution_shown(execution: ExecutionOut, start: From | None = None) -> Execu
     changed = {
         "question": on_one_line(execution.question, QUESTION_CHARS),
         "answer": piece if execution.answer is not None else None,
-        "value": fitted({"value": execution.value}, VALUE_CHARS)["value"],
+        # the answer says the same as text
+        "value": execution.value if json_chars(execution.value) <= VALUE_CHARS else None,
         "citations": citations,
         "contexts": contexts,
     }
@@ -212,20 +216,21 @@ def started(made: StartedOut) -> Started:
 
 
 def step_shown(step: StepOut) -> StepShown:
-    """A bounded view of a step. What is left out stands in the execution all the same."""
-    changed = {
+    """A bounded view of a step. What does not fit is left out whole: it may be sent back as it is shown."""
+    state_fits = json_chars(step.state) <= STATE_CHARS
+    requests_fit = json_chars(step.tool_requests) <= REQUESTS_CHARS
+    changed: dict[str, Any] = {
         "stdout": step.stdout[:STDOUT_CHARS],
-        "state": fitted(step.state, STATE_CHARS) if isinstance(step.state, dict) else step.state,
+        "state": step.state if state_fits else None,
         "span_log": step.span_log[:SPANS],
-        "tool_requests": _requests_shown(step.tool_requests),
+        "tool_requests": step.tool_requests if requests_fit else {kind: [] for kind in step.tool_requests},
     }
-    return StepShown(**{**dict(step), **changed}, next=_next_of_step(step))
-
-
-def _requests_shown(requests: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    count = max(1, sum(map(len, requests.values())))
-    room = REQUESTS_CHARS // count
-    return {kind: [fitted(request, room) for request in items] for kind, items in requests.items()}
+    notes = [
+        *([] if state_fits else ["state is kept but too long to show: print what you need of it."]),
+        *([] if requests_fit else [TOO_LONG_TO_SEND]),
+        *filter(None, [_next_of_step(step) if requests_fit else None]),
+    ]
+    return StepShown(**{**dict(step), **changed}, next=" ".join(notes) or None)
 
 
 def _next_of_step(step: StepOut) -> str | None:

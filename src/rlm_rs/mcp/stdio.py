@@ -28,6 +28,8 @@ def run(settings: Settings, folders: Sequence[str]) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    if sys.stdin.isatty():
+        print("Waiting for a client on standard input. `rlm mcp install` adds this to one.", file=sys.stderr)
     code = asyncio.run(_served(settings, _checked(folders)))
     if code:
         # a thread may still wait for standard input, and nothing of it is wanted

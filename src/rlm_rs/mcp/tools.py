@@ -10,12 +10,14 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, Field
 
 from rlm_rs.api.schemas import (
-    MAX_QUESTION_CHARS,
+    MAX_DOCUMENTS,
+    MAX_TTL_MINUTES,
     Body,
     BudgetsBody,
     DocumentBody,
     ExecutionBody,
     ModelsBody,
+    Question,
     ResolveBody,
     RuntimeBody,
     SessionBody,
@@ -27,7 +29,7 @@ from rlm_rs.api.schemas import (
 )
 from rlm_rs.api.views import Deleting, SpanOut, VerifiedOut
 from rlm_rs.mcp import asking, sources
-from rlm_rs.mcp.asking import HANDLE_SECONDS, Question
+from rlm_rs.mcp.asking import HANDLE_SECONDS, Wanted
 from rlm_rs.mcp.host import host_of, reading, writing
 from rlm_rs.mcp.opening import TTL_MINUTES, ClientRoots, stored_files
 from rlm_rs.mcp.replies import (
@@ -76,8 +78,12 @@ Paths = Annotated[
 class NewSession(Body):
     """A session to be. Without docs it needs paths."""
 
-    ttl_minutes: Annotated[int, Field(gt=0, description="how long it lives")] = TTL_MINUTES
-    docs: list[DocumentBody] = Field(default_factory=list, description="stored documents, by raw_s3_uri")
+    ttl_minutes: Annotated[int, Field(gt=0, le=MAX_TTL_MINUTES, description="how long it lives")] = (
+        TTL_MINUTES
+    )
+    docs: list[DocumentBody] = Field(
+        default_factory=list, max_length=MAX_DOCUMENTS, description="stored documents, by raw_s3_uri"
+    )
     options: SessionOptionsBody = SessionOptionsBody()
     models_default: ModelsBody | None = None
     budgets_default: BudgetsBody | None = None
@@ -98,7 +104,7 @@ class Verify(Body):
 
 
 async def ask(
-    question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARS)],
+    question: Question,
     roots: ClientRoots,
     ctx: Context,
     paths: Paths | None = None,
@@ -118,7 +124,7 @@ async def ask(
     same files again. What takes longer than 45 seconds answers with an execution_id: go on with
     rlm_wait_execution. Each citation names file, page and quote; read_source shows the text around it.
     """
-    wanted = Question(question, paths, session_id, continue_from, budgets, output_schema)
+    wanted = Wanted(question, paths, session_id, continue_from, budgets, output_schema)
     asked = await asking.ask(wanted, roots, wait_seconds, ctx)
     return reply(asked_text(asked), asked)
 
@@ -162,6 +168,8 @@ async def rlm_create_session(
     """
     wanted, engine = request or NewSession(), writing(ctx)
     more = await stored_files(paths, roots, engine, host_of(ctx)) if paths else []
+    if len(wanted.docs) + len(more) > MAX_DOCUMENTS:
+        raise ToolError(f"A session holds {MAX_DOCUMENTS:,} documents at most. Name fewer.")
     body = SessionBody.model_validate({**wanted.model_dump(exclude_none=True), "docs": [*wanted.docs, *more]})
     made = session_shown(await engine.create_session(body))
     return reply(session_text(made), made)
