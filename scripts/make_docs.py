@@ -58,6 +58,7 @@ BUDGET_MEANINGS = {
     "max_total_tokens": "input and output tokens of all calls together",
     "max_cost_usd": "US dollars; needs a price for each model",
     "max_depth": "levels of child executions; at 0 `rlm_query` is one sub-model call",
+    "max_tool_calls": "calls of custom tools, those of children included",
     "max_consecutive_errors": "failed turns in a row",
     "max_step_memory_mb": "memory of one step in MB, the documents not counted",
 }

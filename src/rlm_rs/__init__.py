@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StepRan,
         SubcallResolved,
     )
+    from rlm_rs.core.marking import tool
     from rlm_rs.core.spans import SpanRef
     from rlm_rs.library import RLM, Session
     from rlm_rs.orchestrator.verifying import Verification
@@ -41,6 +42,7 @@ _HOMES = {
     "Spend": "rlm_rs.core.budget",
     "RlmError": "rlm_rs.core.errors",
     "SpanRef": "rlm_rs.core.spans",
+    "tool": "rlm_rs.core.marking",
     "Verification": "rlm_rs.orchestrator.verifying",
     "Event": "rlm_rs.core.execution",
     "Started": "rlm_rs.core.execution",
@@ -72,6 +74,7 @@ __all__ = [
     "SubcallResolved",
     "Verification",
     "__version__",
+    "tool",
 ]
 
 

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, Unpack
 
-from rlm_rs.core.answers import Answer, answered
+from rlm_rs.core.answers import Answer, Value, answered
 from rlm_rs.core.corpus import Corpus, Document
-from rlm_rs.core.errors import ExecutionNotFound
-from rlm_rs.core.execution import Event, Finished, OutputMode, Run
+from rlm_rs.core.errors import ExecutionNotFound, ValidationFailed
+from rlm_rs.core.execution import Event, Finished, Run
 from rlm_rs.core.ports import ModelProvider
 from rlm_rs.core.records import ExecutionRecord
 from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.answerer import answer
+from rlm_rs.orchestrator.asks import AskOptions, held_to, typed
 from rlm_rs.orchestrator.claims import CheckedClaim, Claim, check_claims
 from rlm_rs.orchestrator.event_log import Listener, replayed
 from rlm_rs.orchestrator.executions import Ask, Plan, checked, find, go_on, plan, recent, report, start
@@ -34,10 +36,10 @@ from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, 
 from rlm_rs.orchestrator.verifying import Verification, verify
 from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
-from rlm_rs.waiting import LoopThread
+from rlm_rs.waiting import LoopThread, iterating, waiting
 from rlm_rs.wiring import Wiring, wire
+from rlm_rs.wiring.tools import mcp_servers as read_servers
 
-T = TypeVar("T")
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 LOCAL_TENANT = "local"
@@ -48,7 +50,9 @@ class RLM:
 
     root_model, sub_model: names at the provider; by default those of the settings. provider: a
     `ModelProvider` of your own (`rlm_rs.testing.models.ScriptedModel`, for one). data_dir: where sessions
-    and journals are kept. budgets: fields of `Budgets` to replace. Other settings come from the environment
+    and journals are kept. budgets: fields of `Budgets` to replace. tools: functions that step code can call.
+    mcp_servers: MCP servers whose tools it can call, `{"name": {"command": …, "args": […]}}` or
+    `{"name": {"url": …}}`, besides those of the settings. Other settings come from the environment
     (`rlm_rs.settings.Settings`).
     """
 
@@ -60,12 +64,18 @@ class RLM:
         provider: ModelProvider | None = None,
         data_dir: str | PathLike[str] | None = None,
         budgets: Mapping[str, Any] | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        mcp_servers: Mapping[str, Any] | None = None,
         context_shape: ContextShape = "documents",
         settings: Settings | None = None,
         tenant_id: str = LOCAL_TENANT,
     ) -> None:
         chosen = Path(fspath(data_dir)) if data_dir is not None else None
         self._settings = settings or load_settings(rlm_data_dir=chosen)
+        if mcp_servers:
+            servers = {**self._settings.mcp_servers, **read_servers(mcp_servers)}
+            self._settings = self._settings.model_copy(update={"mcp_servers": servers})
+        self._functions = tuple(tools)
         self._provider = provider
         self._models = (root_model, sub_model)
         self._budgets = dict(budgets or {})
@@ -77,23 +87,33 @@ class RLM:
     # ---- asynchronous
 
     async def aask(
-        self, question: str, paths: Paths, *, progress: Progress | None = None, **options: Any
-    ) -> Answer:
+        self,
+        question: str,
+        paths: Paths | None = None,
+        *,
+        output: type[Value] | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[AskOptions],
+    ) -> Answer[Value]:
         """Answer a question over files, folders, globs or archives.
 
-        options: `budgets`, `output_mode` ("ANSWER" or "CONTEXTS"). Raises `ExecutionFailed`, which carries
-        the result so far, when there is no answer; a partial answer is returned with `partial` set.
+        output: a Pydantic model, a dataclass or another type that `pydantic.TypeAdapter` knows:
+        `answer.value` is an instance of it. options: those of `AskOptions`; with `continue_from` paths may be
+        left out. Raises `ExecutionFailed`, which carries the result so far, when there is no answer; a
+        partial answer is returned with `partial` set.
         """
-        ask = self._ask(question, **options)
-        corpus = await self.aprepare(paths, progress=progress)
-        return await self._answered(ask, corpus)
+        wanted = held_to(output, options)
+        ask = self._ask(question, **wanted)
+        return typed(await self._answered(ask, await self._corpus(ask, paths, progress)), output)
 
-    async def astream(self, question: str, paths: Paths, **options: Any) -> AsyncIterator[Event | Answer]:
+    async def astream(
+        self, question: str, paths: Paths | None = None, **options: Unpack[AskOptions]
+    ) -> AsyncGenerator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""
         ask = self._ask(question, **options)
-        corpus = await self.aprepare(paths)
-        async for item in self._streamed(ask, corpus):
-            yield item
+        async with aclosing(self._streamed(ask, await self._corpus(ask, paths))) as items:
+            async for item in items:
+                yield item
 
     async def asession(
         self,
@@ -105,6 +125,10 @@ class RLM:
     ) -> Session:
         """Parse once, ask often. stdin: what `-` reads. fresh: parse again even if the files are known."""
         return Session(self, await self.aprepare(paths, progress=progress, stdin=stdin, fresh=fresh))
+
+    async def aattach(self, session_id: str) -> Session:
+        """A session made before. Raises `SessionNotFound`."""
+        return Session(self, await corpus_of(self._tenant_id, session_id, self.wiring.ports.catalog))
 
     async def aresume(self, execution_id: str) -> Answer:
         """Go on with an execution that was interrupted; no recorded call is paid again.
@@ -186,34 +210,22 @@ class RLM:
 
     # ---- synchronous: the same, on a thread of its own, so that it also works where a loop runs already
 
-    def ask(self, question: str, paths: Paths, *, progress: Progress | None = None, **options: Any) -> Answer:
-        """`aask`, waiting for the answer."""
-        return self._wait(self.aask(question, paths, progress=progress, **options))
-
-    def stream(self, question: str, paths: Paths, **options: Any) -> Iterator[Event | Answer]:
-        """`astream`, as an ordinary iterator."""
-        return self._thread().each(self.astream(question, paths, **options))
-
-    def session(self, paths: Paths, *, progress: Progress | None = None) -> Session:
-        """`asession`, waiting until the documents are parsed."""
-        return self._wait(self.asession(paths, progress=progress))
-
-    def resume(self, execution_id: str) -> Answer:
-        """`aresume`, waiting for the answer."""
-        return self._wait(self.aresume(execution_id))
-
-    def verify(self, ref: SpanRef) -> Verification:
-        """`averify`, waiting."""
-        return self._wait(self.averify(ref))
-
-    def executions(self, limit: int = 100) -> Sequence[ExecutionRecord]:
-        """`aexecutions`, waiting."""
-        return self._wait(self.aexecutions(limit))
+    ask = waiting(aask)
+    stream = iterating(astream)
+    resume = waiting(aresume)
+    report = waiting(areport)
+    events = waiting(aevents)
+    find = waiting(afind)
+    check_claims = waiting(acheck_claims)
+    verify = waiting(averify)
+    executions = waiting(aexecutions)
+    session = waiting(asession)
+    attach = waiting(aattach)
 
     def close(self) -> None:
         """`aclose`, waiting."""
         if self._loop is not None:
-            self._wait(self.aclose())
+            self._loop.wait(self.aclose())
             self._loop.stop()
             self._loop = None
 
@@ -231,7 +243,7 @@ class RLM:
     def wiring(self) -> Wiring:
         """The wired parts, made at first use."""
         if self._wiring is None:
-            self._wiring = wire(self._settings, provider=self._provider)
+            self._wiring = wire(self._settings, provider=self._provider, functions=self._functions)
         return self._wiring
 
     @property
@@ -244,28 +256,37 @@ class RLM:
         executions included; returns what stops it."""
         return self.wiring.ports.log.listen(listener)
 
-    def check(self, question: str, **options: Any) -> None:
+    def check(self, question: str, **options: Unpack[AskOptions]) -> None:
         """Raise `ValidationFailed` for an ask that could not be made, before any file is read."""
         self._ask(question, **options)
 
-    def _ask(
-        self, question: str, budgets: Mapping[str, Any] | None = None, output_mode: OutputMode = "ANSWER"
-    ) -> Ask:
+    def _ask(self, question: str, **options: Unpack[AskOptions]) -> Ask:
         ask = Ask(
             question=question,
             models=self.wiring.models(*self._models),
-            budgets=self._settings.budgets({**self._budgets, **(budgets or {})}),
-            output_mode=output_mode,
+            budgets=self._settings.budgets({**self._budgets, **(options.get("budgets") or {})}),
+            output_mode=options.get("output_mode", "ANSWER"),
             context_shape=self._context_shape,
+            continue_from=options.get("continue_from"),
+            output_schema=options.get("output_schema"),
         )
-        return checked(ask, self.wiring.ports.prices)
+        return checked(ask, self.wiring.ports)
+
+    async def _corpus(self, ask: Ask, paths: Paths | None, progress: Progress | None = None) -> Corpus:
+        if paths is not None:
+            return await self.aprepare(paths, progress=progress)
+        if ask.continue_from is None:
+            raise ValidationFailed(reason="Name the files to ask about.")
+        ports = self.wiring.ports
+        run = await replayed(ports.log, self._tenant_id, ask.continue_from)
+        return await corpus_of(self._tenant_id, run.execution.session_id, ports.catalog)
 
     async def _answered(self, ask: Ask, corpus: Corpus) -> Answer:
         ports = self.wiring.ports
         run = await answer(await start(ask, corpus, ports), corpus, ports)
         return answered(await report(run, corpus, ports))
 
-    async def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncIterator[Event | Answer]:
+    async def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncGenerator[Event | Answer]:
         ports = self.wiring.ports
         run = await start(ask, corpus, ports)
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -286,10 +307,14 @@ class RLM:
             unlisten()
             work.cancel()
 
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._thread().wait(work)
+    @property
+    def behind(self) -> Self:
+        """What the synchronous methods call: itself."""
+        return self
 
-    def _thread(self) -> LoopThread:
+    @property
+    def loop(self) -> LoopThread:
+        """Where the synchronous methods' work is done, made at first use."""
         if self._loop is None:
             self._loop = LoopThread()
         return self._loop
@@ -315,22 +340,36 @@ class Session:
         """Its documents, those that could not be read included."""
         return self._corpus.documents
 
-    async def aask(self, question: str, **options: Any) -> Answer:
-        """Answer a question over the session's documents; options as in `RLM.aask`."""
-        return await self._rlm._answered(self._rlm._ask(question, **options), self._corpus)
+    async def aask(
+        self, question: str, *, output: type[Value] | None = None, **options: Unpack[AskOptions]
+    ) -> Answer[Value]:
+        """Answer a question over the session's documents; output and options as in `RLM.aask`."""
+        ask = self._rlm._ask(question, **held_to(output, options))
+        return typed(await self._rlm._answered(ask, self._corpus), output)
 
-    def plan(self, question: str, **options: Any) -> Plan:
-        """What an ask would begin with: its models, budgets, first prompt. No model is called."""
-        return plan(self._rlm._ask(question, **options), self._corpus, self._rlm.wiring.ports)
-
-    async def astream(self, question: str, **options: Any) -> AsyncIterator[Event | Answer]:
+    async def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""
-        async for item in self._rlm._streamed(self._rlm._ask(question, **options), self._corpus):
-            yield item
+        async with aclosing(self._rlm._streamed(self._rlm._ask(question, **options), self._corpus)) as items:
+            async for item in items:
+                yield item
 
-    def ask(self, question: str, **options: Any) -> Answer:
-        """`aask`, waiting for the answer."""
-        return self._rlm._wait(self.aask(question, **options))
+    async def aplan(self, question: str, **options: Unpack[AskOptions]) -> Plan:
+        """What an ask would begin with: its models, budgets, first prompt. No model is called."""
+        return await plan(self._rlm._ask(question, **options), self._corpus, self._rlm.wiring.ports)
+
+    ask = waiting(aask)
+    stream = iterating(astream)
+    plan = waiting(aplan)
+
+    @property
+    def behind(self) -> Self:
+        """What the synchronous methods call: itself."""
+        return self
+
+    @property
+    def loop(self) -> LoopThread:
+        """Where the synchronous methods' work is done."""
+        return self._rlm.loop
 
 
 def _as_list(paths: Paths) -> list[str]:

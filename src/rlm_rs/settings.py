@@ -12,9 +12,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -43,6 +51,24 @@ def config_file() -> Path:
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rlm" / "rlm.toml"
+
+
+class McpServer(BaseModel):
+    """An MCP server: a command to start, or the URL of one that runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: str | None = None
+    args: list[str] = []
+    env: dict[str, str] = {}
+    url: str | None = None
+    headers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("give command or url, one of them")
+        return self
 
 
 class Settings(BaseSettings):
@@ -116,6 +142,12 @@ class Settings(BaseSettings):
         5, ge=1, le=100, description="claims after which work that never ends has failed"
     )
 
+    mcp_servers: dict[str, McpServer] = Field(
+        {},
+        description='MCP servers whose tools steps can call, `{"name": {"command": …, "args": […]}}` or '
+        '`{"name": {"url": …}}`; in `rlm.toml` as `[mcp_servers.name]`',
+    )
+    tool_timeout_seconds: float = Field(60.0, gt=0, description="one call of a custom tool")
     rlm_base_url: str | None = Field(
         None, description="URL of a server that the client and the commands use in place of this process"
     )

@@ -8,7 +8,7 @@ from source_tree import PACKAGE, PARSER_SERVICE, Module
 
 CORE = {"core", "sandbox.protocol", "version"}
 APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry", "waiting"}
-ADAPTERS = {"parser", "storage", "providers", "runners", "search"}
+ADAPTERS = {"parser", "storage", "providers", "runners", "search", "tools"}
 
 # the step protocol, alone of the sandbox; what is sent and answered, alone of the API
 SHOWN = ("sandbox.protocol", "api.views", "api.schemas", "api.shapes")
@@ -16,12 +16,14 @@ SHOWN = ("sandbox.protocol", "api.views", "api.schemas", "api.shapes")
 # part: (parts of the package it may import, distributions it may import; None: any)
 ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "sandbox": (set(), {"re2", "stringzilla"}),
-    "core": ({"sandbox.protocol"}, set()),
+    # typing_extensions for the type checker alone
+    "core": ({"sandbox.protocol"}, {"typing_extensions"}),
     "orchestrator": (CORE, {"pydantic", "orjson", "jsonschema", "referencing", "re2"}),
     "parser": (CORE | {"sandbox"}, None),
     "storage": (CORE | {"sandbox"}, None),
     "providers": (CORE | {"sandbox"}, None),
     "runners": (CORE | {"sandbox"}, None),
+    "tools": (CORE, None),
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
     "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
     "health": (APPLICATION, set()),

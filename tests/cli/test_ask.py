@@ -304,3 +304,29 @@ def test_events_are_complete(run_main: Main, notes: Path) -> None:
 
 
 pytestmark = pytest.mark.timeout(60)
+
+
+def test_a_follow_up_names_an_execution_in_place_of_files(run_main: Main, notes: Path) -> None:
+    first = json.loads(run_main("ask", "--json", QUESTION, str(notes)).out)
+    done = run_main("ask", "--continue", first["execution_id"][:16], "--json", "And the loan?")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["session_id"] == first["session_id"]
+    assert "known   2 documents" in done.err
+    both = run_main("ask", "--continue", first["execution_id"], "And the loan?", str(notes))
+    assert (both.code, both.err.splitlines()[-1].startswith("rlm: Name the files to ask about")) == (2, True)
+
+
+def test_an_answer_held_to_a_schema_is_json(cli: Cli, serve: Serve, notes: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}')
+    replies = ["```repl\nFINAL({'days': 'ninety'})\n```", "```repl\nFINAL({'days': 90})\n```"]
+    rules = [{"model": "gpt-5", "turn": turn, "reply": reply} for turn, reply in enumerate(replies)]
+    server = serve({"rules": rules})
+    done = cli("ask", "--json", "--schema", str(schema), QUESTION, str(notes), env=server.env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["value"] == {"days": 90}
+    assert "does not satisfy the output schema" in done.stderr
+    for text, said in (("[1]", "is no JSON object"), ("{", "is not JSON"), ('{"type": 5}', "no JSON Schema")):
+        schema.write_text(text)
+        wrong = cli("ask", "--schema", str(schema), QUESTION, str(notes))
+        assert (wrong.returncode, said in wrong.stderr) == (2, True), wrong.stderr

@@ -103,7 +103,7 @@ def _result_entry(event: SubcallResolved) -> dict[str, Any]:
     found: Any = list(result.hits) if kind == "search" else result.text
     content = {"key": result.key, "status": result.status, "hits" if kind == "search" else "text": found}
     model = str(result.meta["model"]) if result.meta.get("model") else event.request.model
-    source = "TOOL" if kind == "search" else "SUB"
+    source = "TOOL" if kind in ("search", "tool") else "SUB"
     return _entry(event, event.turn, source, "TOOL_RESULT", model, kind, content)
 
 

@@ -65,6 +65,7 @@ class BudgetsBody(Body):
     max_total_tokens: _Count | None = None
     max_cost_usd: _Amount | None = None
     max_depth: _CountOrNone | None = None
+    max_tool_calls: _CountOrNone | None = None
     max_consecutive_errors: _Count | None = None
     max_step_memory_mb: _Count | None = None
 

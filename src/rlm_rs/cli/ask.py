@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from rlm_rs.cli.options import output_options, shared, shared_options
+from rlm_rs.cli.options import output_options, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from rlm_rs.cli.asking import Request
@@ -27,9 +28,21 @@ def _budget_options(command: Any) -> Any:
 
 @click.command("ask", short_help="Answer a question over files, with citations.")
 @click.argument("question")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @output_options
 @click.option("--contexts", is_flag=True, help="Give the passages found in place of an answer.")
+@click.option(
+    "--continue",
+    "continue_from",
+    metavar="ID",
+    help="Follow up an earlier execution, over its documents; PATH is then left out.",
+)
+@click.option(
+    "--schema",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="JSON Schema that the answer must satisfy; it is then JSON.",
+)
 @click.option("--root-model", metavar="NAME", help="The model that writes the steps.")
 @click.option("--sub-model", metavar="NAME", help="The model that sub-calls go to.")
 @_budget_options
@@ -45,6 +58,7 @@ def _budget_options(command: Any) -> Any:
 )
 @click.option("--fresh", is_flag=True, help="Parse the files again even if they are known.")
 @click.option("--dry-run", is_flag=True, help="Parse, then show what would be asked; call no model.")
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, /, named: tuple[str, ...], **options: Any) -> int:
@@ -58,16 +72,31 @@ def command(ctx: click.Context, /, named: tuple[str, ...], **options: Any) -> in
     """
     from rlm_rs.cli.asking import ask
 
+    if bool(options["paths"]) == (options["continue_from"] is not None):
+        raise click.UsageError(
+            "Name the files to ask about, PATH..., or an execution to follow up, --continue ID.", ctx
+        )
     return ask(_request(named, **options), shared(ctx))
 
 
-def _request(named: tuple[str, ...], **options: Any) -> Request:
+def _request(named: tuple[str, ...], schema: BinaryIO | None, **options: Any) -> Request:
     from rlm_rs.cli.asking import Request
     from rlm_rs.core.budget import Budgets
 
     given = {name: options.pop(name, None) for name in Budgets.__slots__}
     budgets = {name: value for name, value in given.items() if value is not None}
-    return Request(budgets={**budgets, **dict(_budget(text) for text in named)}, **options)
+    budgets |= dict(_budget(text) for text in named)
+    return Request(budgets=budgets, output_schema=_schema(schema) if schema else None, **options)
+
+
+def _schema(file: BinaryIO) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read())
+    except ValueError as error:
+        raise click.BadParameter(f"{file.name} is not JSON ({error}).", param_hint="--schema") from None
+    if not isinstance(value, dict):
+        raise click.BadParameter(f"{file.name} is no JSON object.", param_hint="--schema")
+    return value
 
 
 def _budget(text: str) -> tuple[str, int | float]:

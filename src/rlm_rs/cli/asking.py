@@ -11,6 +11,7 @@ from typing import Any
 from rlm_rs.cli.amounts import count, seconds
 from rlm_rs.cli.answers import Form, tell_failures
 from rlm_rs.cli.dry_run import say_plan
+from rlm_rs.cli.engine import Engine, EngineSession, open_engine
 from rlm_rs.cli.following import Following, interruptible
 from rlm_rs.cli.options import Shared
 from rlm_rs.cli.running import run
@@ -18,8 +19,7 @@ from rlm_rs.cli.screen import Screen, open_screen
 from rlm_rs.cli.streams import is_terminal
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
-from rlm_rs.core.execution import OutputMode
-from rlm_rs.library import RLM, Session
+from rlm_rs.orchestrator.asks import AskOptions
 from rlm_rs.orchestrator.executions import Plan
 from rlm_rs.sandbox.protocol import ContextShape
 
@@ -37,14 +37,19 @@ class Request:
     contexts: bool = False
     fresh: bool = False
     dry_run: bool = False
+    continue_from: str | None = None
+    output_schema: Mapping[str, Any] | None = None
     quiet: bool = False
     as_json: bool = False
     jsonl: bool = False
 
-    @property
-    def output_mode(self) -> OutputMode:
-        """What the execution is to end with."""
-        return "CONTEXTS" if self.contexts else "ANSWER"
+    def options(self, earlier: Answer | None = None) -> AskOptions:
+        """How it is to be answered. earlier: what it follows up."""
+        return {
+            "output_mode": "CONTEXTS" if self.contexts else "ANSWER",
+            "continue_from": earlier.execution_id if earlier else None,
+            "output_schema": self.output_schema,
+        }
 
 
 def ask(request: Request, shared: Shared) -> int:
@@ -63,24 +68,31 @@ def ask(request: Request, shared: Shared) -> int:
 
 async def _asked(request: Request, following: Following) -> Answer | Plan:
     following.screen.busy("starting")
-    rlm = RLM(
+    engine = open_engine(
+        following.shared,
         root_model=request.root_model,
         sub_model=request.sub_model,
-        data_dir=following.shared.data_dir,
         budgets=request.budgets,
         context_shape=request.context_shape,
     )
-    async with rlm:
-        rlm.check(request.question, output_mode=request.output_mode)
-        following.listen(rlm)
-        session = await _prepared(rlm, request, following.screen)
+    async with engine:
+        engine.check(request.question, **request.options())
+        following.listen(engine)
+        earlier = await _earlier(engine, request.continue_from)
+        session = await _prepared(engine, request, earlier, following.screen)
+        options = request.options(earlier)
         if request.dry_run:
-            return session.plan(request.question, output_mode=request.output_mode)
-        asked = session.aask(request.question, output_mode=request.output_mode)
-        return await following.outcome(asked)
+            return await session.aplan(request.question, **options)
+        return await following.outcome(session.aask(request.question, **options))
 
 
-async def _prepared(rlm: RLM, request: Request, screen: Screen) -> Session:
+async def _earlier(engine: Engine, start: str | None) -> Answer | None:
+    return await engine.areport(await engine.afind(start)) if start else None
+
+
+async def _prepared(
+    engine: Engine, request: Request, earlier: Answer | None, screen: Screen
+) -> EngineSession:
     began, parsed = time.monotonic(), False
 
     def progress(done: int, total: int, document: Document) -> None:
@@ -88,15 +100,18 @@ async def _prepared(rlm: RLM, request: Request, screen: Screen) -> Session:
         parsed = True
         screen.busy("parsing", done, total)
 
-    screen.busy("looking at the files")
-    session = await rlm.asession(request.paths, progress=progress, fresh=request.fresh)
+    if earlier and not request.paths:
+        session = await engine.aattach(earlier.session_id)
+    else:
+        screen.busy("looking at the files")
+        session = await engine.asession(request.paths, progress=progress, fresh=request.fresh)
     took = seconds(time.monotonic() - began)
     screen.line("parsed" if parsed else "known", _described(session), took if parsed else "parsed before")
     tell_failures(session.documents)
     return session
 
 
-def _described(session: Session) -> str:
+def _described(session: EngineSession) -> str:
     readable = [document for document in session.documents if document.readable]
     chars = sum(document.char_length for document in readable)
     return f"{count(len(readable), 'document')}, {count(chars, 'character')}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import here_alone, shared_options
 
 if TYPE_CHECKING:
     from rlm_rs.health import Health
@@ -27,7 +27,7 @@ def command(ctx: click.Context, online: bool, as_json: bool) -> int:
     from rlm_rs.cli.running import run
     from rlm_rs.cli.streams import say, say_json
 
-    found = run(_examined(shared(ctx).data_dir, online, told=not as_json))
+    found = run(_examined(here_alone(ctx).data_dir, online, told=not as_json))
     failed = [check for check in found if not check.ok]
     if as_json:
         say_json({"ok": not failed, "checks": [asdict(check) for check in found]})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_rs.cli.answers import Form, exit_code, say_answer
+from rlm_rs.cli.engine import Engine
 from rlm_rs.cli.narrator import Narrator
 from rlm_rs.cli.options import Shared
 from rlm_rs.cli.running import Interrupted
@@ -16,10 +17,10 @@ from rlm_rs.cli.screen import Screen
 from rlm_rs.cli.streams import is_terminal, one_line, say_json, tell
 from rlm_rs.core.answers import Answer, ExecutionFailed
 from rlm_rs.core.errors import ProviderFailed
-from rlm_rs.core.execution import Event
+from rlm_rs.core.execution import Event, Started
 from rlm_rs.library import RLM
 from rlm_rs.orchestrator.event_log import event_data
-from rlm_rs.wiring import FAKE, OFFLINE_NOTICE
+from rlm_rs.wiring import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE
 
 
 @dataclass(slots=True)
@@ -34,13 +35,16 @@ class Following:
     def __post_init__(self) -> None:
         self.narrator = Narrator(self.screen, verbose=self.shared.verbose)
 
-    def listen(self, rlm: RLM) -> None:
-        """Tell what this library instance records from now on."""
-        if rlm.wiring.ports.provider.name == FAKE:
-            tell(OFFLINE_NOTICE)
+    def listen(self, engine: Engine) -> None:
+        """Tell what this engine records from now on."""
+        if isinstance(engine, RLM):
+            if engine.wiring.ports.provider.name == FAKE:
+                tell(OFFLINE_NOTICE)
+        else:
+            engine.listen(_tell_offline_server)
         if self.form.as_lines:
-            rlm.listen(say_event)
-        rlm.listen(self.narrator.heard)
+            engine.listen(say_event)
+        engine.listen(self.narrator.heard)
 
     async def outcome(self, work: Awaitable[Answer]) -> Answer:
         """The answer; what an execution that failed has is its outcome too."""
@@ -73,9 +77,17 @@ def interruptible(following: Following) -> Iterator[None]:
         execution_id = following.narrator.execution_id
         if execution_id is None:
             raise Interrupted("interrupted; nothing was asked yet.") from None
-        raise Interrupted(f"interrupted. To go on: {following.shared.resume_command(execution_id)}") from None
+        command = following.shared.resume_command(execution_id)
+        if following.shared.server:
+            raise Interrupted(f"interrupted; the server goes on. To follow it: {command}") from None
+        raise Interrupted(f"interrupted. To go on: {command}") from None
     finally:
         following.screen.close()
+
+
+def _tell_offline_server(execution_id: str, seq: int, event: Event) -> None:
+    if isinstance(event, Started) and not event.execution.parent and event.execution.models == OFFLINE_MODELS:
+        tell("The server has no model configured: its offline policy answers, which searches and quotes.")
 
 
 def say_event(execution_id: str, seq: int, event: Event) -> None:

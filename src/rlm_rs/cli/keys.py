@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import here_alone, shared_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -111,7 +111,7 @@ def _with_keys(ctx: click.Context, use: Callable[[Keys, str], Awaitable[T]]) -> 
     from rlm_rs.settings import load_settings
     from rlm_rs.wiring import stored_keys
 
-    data_dir = shared(ctx).data_dir
+    data_dir = here_alone(ctx).data_dir
     settings = load_settings(rlm_data_dir=Path(data_dir) if data_dir else None)
 
     async def used() -> T:

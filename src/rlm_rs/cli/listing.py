@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import program_name, shared, shared_options
+from rlm_rs.cli.options import Shared, program_name, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ QUESTION_CHARS = 60
 @click.command("list", short_help="List executions, newest first.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list with whole ids and questions.")
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, limit: int, as_json: bool) -> int:
@@ -30,7 +31,7 @@ def command(ctx: click.Context, limit: int, as_json: bool) -> int:
     from rlm_rs.cli.running import run
     from rlm_rs.cli.streams import say, say_json, tell
 
-    rows = run(_listed(limit, shared(ctx).data_dir))
+    rows = run(_listed(limit, shared(ctx)))
     if as_json:
         say_json([asdict(row) for row in rows])
     elif rows:
@@ -40,11 +41,11 @@ def command(ctx: click.Context, limit: int, as_json: bool) -> int:
     return 0
 
 
-async def _listed(limit: int, data_dir: str | None) -> Sequence[ExecutionRecord]:
-    from rlm_rs.library import RLM
+async def _listed(limit: int, options: Shared) -> Sequence[ExecutionRecord]:
+    from rlm_rs.cli.engine import open_engine
 
-    async with RLM(data_dir=data_dir) as rlm:
-        return await rlm.aexecutions(limit)
+    async with open_engine(options) as engine:
+        return await engine.aexecutions(limit)
 
 
 def _table(rows: Sequence[ExecutionRecord]) -> list[str]:

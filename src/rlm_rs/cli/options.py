@@ -17,14 +17,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(slots=True)
 class Shared:
-    """What was said before or after the command's name. data_dir is None unless it was given."""
+    """What was said before or after the command's name. data_dir and server are None unless given."""
 
     data_dir: str | None = None
+    server: str | None = None
     verbose: bool = False
 
     def resume_command(self, execution_id: str) -> str:
         """The command line, as this program was called, that goes on with an execution."""
-        place = ["--data-dir", self.data_dir] if self.data_dir else []
+        named = {"--data-dir": self.data_dir, "--server": self.server}
+        place = [part for name, value in named.items() if value for part in (name, value)]
         return f"{program_name()} {shlex.join(['resume', execution_id, *place])}"
 
 
@@ -45,6 +47,11 @@ def shared(ctx: click.Context) -> Shared:
 def _keep_data_dir(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
         shared(ctx).data_dir = value
+
+
+def _keep_server(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        shared(ctx).server = value
 
 
 def _keep_verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -73,6 +80,25 @@ def shared_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def server_option(command: F) -> F:
+    """--server, for what a server can do in place of this process; it may stand on both sides too."""
+    return click.option(
+        "--server",
+        metavar="URL",
+        expose_value=False,
+        callback=_keep_server,
+        help="A server that does the work (or set RLM_BASE_URL); its key is in RLM_API_KEY.",
+    )(command)
+
+
+def here_alone(ctx: click.Context) -> Shared:
+    """The shared options of a command that works on this machine only."""
+    found = shared(ctx)
+    if found.server is not None:
+        raise click.UsageError(f"{ctx.info_name} works on this machine; leave --server out.", ctx)
+    return found
 
 
 def output_options(command: F) -> F:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from rlm_rs.cli.options import shared_options
+from rlm_rs.cli.options import server_option, shared_options
 from rlm_rs.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -48,6 +48,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="rlm", message="%(prog)s %(version)s")
+@server_option
 @shared_options
 def program() -> None:
     """Answers over document collections far larger than a model's context window, with citations

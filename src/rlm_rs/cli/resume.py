@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import output_options, shared, shared_options
+from rlm_rs.cli.options import output_options, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from rlm_rs.cli.following import Following
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("resume", short_help="Go on with an execution that was interrupted.")
 @click.argument("execution_id", metavar="ID")
 @output_options
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, execution_id: str, quiet: bool, as_json: bool, jsonl: bool) -> int:
@@ -37,12 +38,12 @@ def command(ctx: click.Context, execution_id: str, quiet: bool, as_json: bool, j
 
 
 async def _resumed(start: str, following: Following) -> Answer:
-    from rlm_rs.library import RLM
+    from rlm_rs.cli.engine import open_engine
 
-    async with RLM(data_dir=following.shared.data_dir) as rlm:
-        execution_id = await rlm.afind(start)
-        events = [event for _, event in await rlm.aevents(execution_id)]
+    async with open_engine(following.shared) as engine:
+        execution_id = await engine.afind(start)
+        events = [event for _, event in await engine.aevents(execution_id)]
         if events[-1].type != "Finished":
             following.narrator.catch_up(events)
-            following.listen(rlm)
-        return await following.outcome(rlm.aresume(execution_id))
+            following.listen(engine)
+        return await following.outcome(engine.aresume(execution_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import here_alone, shared_options
 
 
 @click.command("serve", short_help="Serve the HTTP API, with its workers.")
@@ -36,7 +36,7 @@ def command(ctx: click.Context, host: str, port: int) -> int:
     from rlm_rs.cli.streams import say
     from rlm_rs.settings import load_settings
 
-    data_dir = shared(ctx).data_dir
+    data_dir = here_alone(ctx).data_dir
     settings = load_settings(rlm_data_dir=Path(data_dir) if data_dir else None)
     try:
         asyncio.run(serve(settings, host, port, say))

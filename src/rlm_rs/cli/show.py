@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import Shared, shared, shared_options
+from rlm_rs.cli.options import Shared, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("execution_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="The same JSON object as `rlm ask --json`.")
 @click.option("--events", "as_events", is_flag=True, help="Its events as JSON lines.")
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, execution_id: str, as_json: bool, as_events: bool) -> int:
@@ -32,7 +33,7 @@ def command(ctx: click.Context, execution_id: str, as_json: bool, as_events: boo
     from rlm_rs.cli.running import run
     from rlm_rs.cli.streams import say_json
 
-    answer, events = run(_found(execution_id, shared(ctx).data_dir))
+    answer, events = run(_found(execution_id, shared(ctx)))
     if as_events:
         for seq, event in events:
             say_event(answer.execution_id, seq, event)
@@ -43,12 +44,12 @@ def command(ctx: click.Context, execution_id: str, as_json: bool, as_events: boo
     return 0
 
 
-async def _found(start: str, data_dir: str | None) -> Found:
-    from rlm_rs.library import RLM
+async def _found(start: str, options: Shared) -> Found:
+    from rlm_rs.cli.engine import open_engine
 
-    async with RLM(data_dir=data_dir) as rlm:
-        execution_id = await rlm.afind(start)
-        return await rlm.areport(execution_id), await rlm.aevents(execution_id)
+    async with open_engine(options) as engine:
+        execution_id = await engine.afind(start)
+        return await engine.areport(execution_id), await engine.aevents(execution_id)
 
 
 def _say_all(answer: Answer, events: Sequence[Event], options: Shared) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import Shared, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from rlm_rs.orchestrator.claims import CheckedClaim
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @click.command("verify", short_help="Check citations against the stored texts.")
 @click.argument("file", type=click.File("rb"), metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object in place of lines.")
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, file: BinaryIO, as_json: bool) -> int:
@@ -27,7 +28,7 @@ def command(ctx: click.Context, file: BinaryIO, as_json: bool) -> int:
     from rlm_rs.cli.streams import say_json
 
     text = file.read().decode("utf-8-sig", "replace")
-    checked = run(_checked(text, shared(ctx).data_dir))
+    checked = run(_checked(text, shared(ctx)))
     if as_json:
         say_json({"valid": _all_hold(checked), "citations": [_claim_dict(one) for one in checked]})
     else:
@@ -35,13 +36,13 @@ def command(ctx: click.Context, file: BinaryIO, as_json: bool) -> int:
     return 0 if _all_hold(checked) else 1
 
 
-async def _checked(text: str, data_dir: str | None) -> list[CheckedClaim]:
-    from rlm_rs.library import RLM
+async def _checked(text: str, options: Shared) -> list[CheckedClaim]:
+    from rlm_rs.cli.engine import open_engine
     from rlm_rs.orchestrator.claims import read_claims
 
     claims = read_claims(text)
-    async with RLM(data_dir=data_dir) as rlm:
-        return await rlm.acheck_claims(claims)
+    async with open_engine(options) as engine:
+        return await engine.acheck_claims(claims)
 
 
 def _all_hold(checked: list[CheckedClaim]) -> bool:

@@ -36,6 +36,7 @@ def waited_for(requests: Iterable[SubcallRequest]) -> str:
         "llm": "asking the sub-model",
         "rlm": "running child executions",
         "search": "searching the index",
+        "tool": "calling tools",
     }
     return _joined([phrase for kind, phrase in words.items() if kind in kinds])
 
@@ -108,6 +109,7 @@ def _asked(subcalls: tuple[SubcallResolved, ...]) -> Iterator[str]:
         ("llm", "asked the sub-model {}", "question"),
         ("rlm", "ran {}", "child execution"),
         ("search", "asked the index {}", "question"),
+        ("tool", "made {}", "tool call"),
     ):
         resolved = [subcall for subcall in subcalls if subcall.request.kind == kind]
         if resolved:

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import asdict
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypedDict, Unpack
+from typing import Any, BinaryIO, Self, Unpack
 
 from rlm_rs.api.views import CitationView, ExecutionOut, SessionOut, VerifiedOut
 from rlm_rs.client.routes import DAY_MINUTES, Routes
@@ -26,12 +26,13 @@ from rlm_rs.client.values import (
     ref_of,
     verification_of,
 )
-from rlm_rs.core.answers import Answer, answered
+from rlm_rs.core.answers import Answer, Value, answered
 from rlm_rs.core.corpus import Document, IngestStatus, Source
 from rlm_rs.core.errors import ExecutionNotFound, SessionNotFound, SessionNotReady, ValidationFailed
-from rlm_rs.core.execution import Event, OutputMode
+from rlm_rs.core.execution import Event
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionStatus
 from rlm_rs.core.spans import SpanRef
+from rlm_rs.orchestrator.asks import AskOptions, held_to, typed
 from rlm_rs.orchestrator.claims import CheckedClaim, Claim, agreeing
 from rlm_rs.orchestrator.event_log import event_of
 from rlm_rs.orchestrator.executions import ID_PREFIX, only_one
@@ -48,20 +49,6 @@ AT_ONCE = 8
 PAGE_ROWS = 500
 WAIT_SECONDS = 60.0
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.05, 2.0
-
-
-class AskOptions(TypedDict, total=False):
-    """How a question is to be answered.
-
-    budgets: fields of `Budgets` to replace. output_mode: "ANSWER" or "CONTEXTS". continue_from: the
-    execution, in the same session, that the question follows up. output_schema: JSON Schema that the answer
-    satisfies.
-    """
-
-    budgets: Mapping[str, Any]
-    output_mode: OutputMode
-    continue_from: str
-    output_schema: Mapping[str, Any]
 
 
 class AsyncClient(Routes):
@@ -93,20 +80,28 @@ class AsyncClient(Routes):
         self._ttl_minutes = ttl_minutes
 
     async def ask(
-        self, question: str, paths: Paths, *, progress: Progress | None = None, **options: Unpack[AskOptions]
-    ) -> Answer:
+        self,
+        question: str,
+        paths: Paths | None = None,
+        *,
+        output: type[Value] | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[AskOptions],
+    ) -> Answer[Value]:
         """Answer a question over files, folders, globs or archives, which are sent to the server.
 
-        options: those of `AskOptions`. Raises `ExecutionFailed`, which carries the result so far, when there
-        is no answer; a partial answer is returned with `partial` set.
+        output: a type that `answer.value` is an instance of, as in `RLM.aask`. options: those of
+        `AskOptions`; with `continue_from` paths may be left out. Raises `ExecutionFailed`, which carries the
+        result so far, when there is no answer; a partial answer is returned with `partial` set.
         """
-        return await (await self.session(paths, progress=progress)).ask(question, **options)
+        session = await self._session_of(paths, options, progress)
+        return await session.ask(question, output=output, **options)
 
     async def stream(
         self, question: str, paths: Paths, **options: Unpack[AskOptions]
     ) -> AsyncGenerator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""
-        session = await self.session(paths)
+        session = await self._session_of(paths, options)
         async with aclosing(session.stream(question, **options)) as items:
             async for item in items:
                 yield item
@@ -205,7 +200,7 @@ class AsyncClient(Routes):
             session_id,
             question,
             models=self._models or None,
-            budgets={**self._budgets, **options.get("budgets", {})} or None,
+            budgets={**self._budgets, **(options.get("budgets") or {})} or None,
             options={"output_mode": mode, "context_shape": self._context_shape},
             continue_from=options.get("continue_from"),
             output_schema=options.get("output_schema"),
@@ -230,6 +225,16 @@ class AsyncClient(Routes):
         session = await self.get_session(execution.session_id)
         checks = await asyncio.gather(*(check(citation) for citation in execution.citations))
         return answer_of(execution, session, checks)
+
+    async def _session_of(
+        self, paths: Paths | None, options: AskOptions, progress: Progress | None = None
+    ) -> AsyncSession:
+        if paths is not None:
+            return await self.session(paths, progress=progress)
+        earlier = options.get("continue_from")
+        if earlier is None:
+            raise ValidationFailed(reason="Name the files to ask about.")
+        return await self.attach((await self.get_execution(earlier)).session_id)
 
     async def _sent(self, sources: Sequence[Source], sent: Sent | None) -> list[dict[str, Any]]:
         slots, total, done = asyncio.Semaphore(AT_ONCE), sum(s.byte_length for s in sources), 0
@@ -295,18 +300,24 @@ class AsyncSession:
         self.session_id = session.session_id
         self.documents = documents_of(session.docs) + unsent
 
-    async def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
-        """Answer a question over the session's documents; options as in `AsyncClient.ask`."""
-        execution_id = await self._client.begin(self.session_id, question, **options)
-        return await self._client.resume(execution_id)
+    async def ask(
+        self, question: str, *, output: type[Value] | None = None, **options: Unpack[AskOptions]
+    ) -> Answer[Value]:
+        """Answer a question over the session's documents; output and options as in `AsyncClient.ask`."""
+        execution_id = await self.begin(question, **held_to(output, options))
+        return typed(await self._client.resume(execution_id), output)
 
     async def stream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""
-        execution_id = await self._client.begin(self.session_id, question, **options)
+        execution_id = await self.begin(question, **options)
         async with aclosing(self._client.follow(execution_id)) as events:
             async for _, event in events:
                 yield event
         yield await self._client.resume(execution_id)
+
+    async def begin(self, question: str, **options: Unpack[AskOptions]) -> str:
+        """Put a question to it; the id of the execution that answers it."""
+        return await self._client.begin(self.session_id, question, **options)
 
     async def delete(self) -> None:
         """Remove it from the server, with everything of it."""

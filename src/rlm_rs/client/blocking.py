@@ -37,6 +37,7 @@ class Session:
 
     ask = waiting(AsyncSession.ask)
     stream = iterating(AsyncSession.stream)
+    begin = waiting(AsyncSession.begin)
     delete = waiting(AsyncSession.delete)
 
 

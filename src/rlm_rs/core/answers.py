@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any, Generic
 
 from rlm_rs.core.answer_html import answer_html
 from rlm_rs.core.budget import Spend
@@ -13,6 +13,15 @@ from rlm_rs.core.errors import RlmError
 from rlm_rs.core.execution import Problem
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.core.spans import SpanRef
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Value = TypeVar("Value", default=Any)
+else:
+    from typing import TypeVar
+
+    Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +38,12 @@ class CheckedCitation:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[Value]):
     """The outcome of an execution. `partial`: a best answer given because a budget ran out.
 
     text is the answer (None in CONTEXTS mode, or when there is none); value is the same as JSON where the
-    code answered with more than text. citations stand in the order of the answer's marks `[1]`, `[2]`, ….
+    code answered with more than text, and an instance of `output` where that was asked for. citations stand
+    in the order of the answer's marks `[1]`, `[2]`, ….
     """
 
     execution_id: str
@@ -41,7 +51,7 @@ class Answer:
     question: str
     status: ExecutionStatus
     text: str | None
-    value: Any = None
+    value: Value = None  # type: ignore[assignment]
     partial: bool = False
     error: Problem | None = None
     citations: tuple[CheckedCitation, ...] = ()
@@ -61,6 +71,7 @@ class Answer:
             "status": str(self.status),
             "partial": self.partial,
             "answer": self.text,
+            "value": _plain(self.value),
             "error": asdict(self.error) if self.error else None,
             "citations": [asdict(citation) for citation in self.citations],
             **({"contexts": [asdict(item) for item in self.contexts]} if self.contexts else {}),
@@ -78,9 +89,9 @@ class ExecutionFailed(RlmError):
 
     code, status = "EXECUTION_FAILED", 502
 
-    def __init__(self, result: Answer) -> None:
+    def __init__(self, result: Answer, reason: str | None = None) -> None:
         self.result = result
-        reason = result.error.message if result.error else f"the execution ended {result.status}"
+        reason = reason or (result.error.message if result.error else f"the execution ended {result.status}")
         super().__init__(reason=reason, execution_id=result.execution_id)
 
 
@@ -89,6 +100,13 @@ def answered(result: Answer) -> Answer:
     if result.text is None and not result.contexts and result.status != "COMPLETED":
         raise ExecutionFailed(result)
     return result
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it, also where it is an instance of a Pydantic model or a dataclass."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _document_dict(document: Document) -> dict[str, Any]:

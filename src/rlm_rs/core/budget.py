@@ -40,6 +40,7 @@ class Budgets:
     max_total_tokens: int | None = None
     max_cost_usd: float | None = None
     max_depth: int = 1
+    max_tool_calls: int = 100
     max_consecutive_errors: int = 5
     max_step_memory_mb: int = 512
 
@@ -69,7 +70,11 @@ def _check_value(name: str, kind: str, value: Any) -> None:
     if value is None and "None" in kind:
         return
     wanted = (int, float) if "float" in kind else (int,)
-    least = 0 if name in ("max_depth", "max_llm_subcalls", "max_tool_requests_per_step") else 1e-9
+    least = (
+        0
+        if name in ("max_depth", "max_llm_subcalls", "max_tool_requests_per_step", "max_tool_calls")
+        else 1e-9
+    )
     if isinstance(value, bool) or not isinstance(value, wanted) or not least <= value < 1e15:
         number = ("a number" if "float" in kind else "a whole number") + (
             " above 0" if least else ", 0 or more"
@@ -90,6 +95,7 @@ class Spend:
     llm_subcalls: int = 0
     rlm_subcalls: int = 0
     searches: int = 0
+    tool_calls: int = 0
     spans: int = 0
     prompt_chars: int = 0
     input_tokens: int = 0
@@ -177,6 +183,7 @@ def child_budgets(parent: Budgets, spend: Spend, siblings: int) -> Budgets:
         max_total_seconds=seconds,
         max_depth=parent.max_depth - 1,
         max_llm_subcalls=max(0, (parent.max_llm_subcalls - spend.llm_subcalls) // siblings - 1),
+        max_tool_calls=max(0, (parent.max_tool_calls - spend.tool_calls) // siblings),
         max_total_llm_prompt_chars=max(
             1, (parent.max_total_llm_prompt_chars - spend.prompt_chars) // siblings
         ),

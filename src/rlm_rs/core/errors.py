@@ -177,6 +177,12 @@ class ProviderFailed(RlmError):
     code, status = "LLM_PROVIDER_ERROR", 502
 
 
+class ToolFailed(RlmError):
+    """{tool}: {reason}"""
+
+    code, status = "TOOL_FAILED", 502
+
+
 class SandboxFailed(RlmError):
     """The sandbox could not run the step: {reason}"""
 

@@ -24,6 +24,7 @@ from rlm_rs.sandbox.protocol import (
     StepResult,
     SubcallRequest,
     SubcallResult,
+    ToolDescription,
     View,
 )
 
@@ -71,7 +72,8 @@ class Execution:
 
     views, texts: what it runs over (None and empty: all documents of the session).
     depth: 0 for one a user started, 1 for its children.
-    output_schema: JSON Schema that the answer satisfies. options: what its surface was asked for besides.
+    output_schema: JSON Schema that the answer satisfies. tools: custom tools its steps can call.
+    options: what its surface was asked for besides.
     """
 
     execution_id: str
@@ -91,6 +93,7 @@ class Execution:
     output_schema: Mapping[str, Any] | None = None
     earlier: Earlier | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[ToolDescription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

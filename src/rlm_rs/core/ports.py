@@ -5,9 +5,9 @@ Each port has a contract, a shipped test class in `rlm_rs.testing`, which every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rlm_rs.core.corpus import Corpus, Failure, Parsed
 from rlm_rs.core.model import ModelReply, ModelRequest
@@ -22,7 +22,7 @@ from rlm_rs.core.records import (
     WorkItem,
     WorkKind,
 )
-from rlm_rs.sandbox.protocol import StepRequest, StepResult
+from rlm_rs.sandbox.protocol import StepRequest, StepResult, ToolDescription
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 
@@ -300,6 +300,22 @@ class StoredParser(Protocol):
 
         Raises `ParserFailed` if the parser cannot be reached: that says nothing of the document.
         """
+
+
+class Tools(Protocol):
+    """Custom tools: functions outside the sandbox that step code can call."""
+
+    async def describe(self) -> Sequence[ToolDescription]:
+        """Every tool there is. Raises `ToolFailed` if what has them cannot be reached."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """What a tool returns for these arguments, as JSON values.
+
+        Raises `ToolFailed` for whatever goes wrong: an unknown name, wrong arguments, the tool's own errors.
+        """
+
+    async def close(self) -> None:
+        """End what was started for them."""
 
 
 class Sandbox(Protocol):

@@ -15,9 +15,18 @@ from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import ExecutionNotFound, Fenced, SessionNotFound, ValidationFailed
-from rlm_rs.core.execution import CancelRequested, Event, Execution, Mode, Models, OutputMode, Run
+from rlm_rs.core.execution import (
+    CancelRequested,
+    Event,
+    Execution,
+    Mode,
+    Models,
+    OutputMode,
+    Run,
+    begun,
+)
 from rlm_rs.core.model import Message, Usage
-from rlm_rs.core.pricing import Price, context_window, cost
+from rlm_rs.core.pricing import context_window, cost
 from rlm_rs.core.prompts.render import root_prompt
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionRecord, WorkKind
 from rlm_rs.core.wellformed import well_formed
@@ -27,7 +36,7 @@ from rlm_rs.orchestrator.follow_up import earlier_of
 from rlm_rs.orchestrator.following import following
 from rlm_rs.orchestrator.lifecycle import ready_session
 from rlm_rs.orchestrator.outcome import finish, record_of
-from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
+from rlm_rs.orchestrator.ports import Ports, Service
 from rlm_rs.orchestrator.sessions import corpus_of
 from rlm_rs.orchestrator.verifying import verify
 from rlm_rs.sandbox.protocol import ContextShape
@@ -42,13 +51,19 @@ ID_PREFIX = "exec_"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question and how it is to be answered."""
+    """One question and how it is to be answered.
+
+    continue_from: the execution it follows up, in the same session. output_schema: JSON Schema that the
+    answer must satisfy.
+    """
 
     question: str
     models: Models
     budgets: Budgets
     output_mode: OutputMode = "ANSWER"
     context_shape: ContextShape = "documents"
+    continue_from: str | None = None
+    output_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +110,13 @@ def new_execution_id() -> str:
     return f"{ID_PREFIX}{uuid4().hex}"
 
 
-def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
+def checked(ask: Ask, ports: Ports) -> Ask:
     """The ask itself. Raises `ValidationFailed` for one that could not be kept to."""
     if not ask.question.strip():
         raise ValidationFailed(reason="The question is empty.")
+    if ask.output_schema is not None:
+        ports.schemas.check(ask.output_schema)
+    prices = ports.prices
     unpriced = [m for m in (ask.models.root, ask.models.sub) if cost(m, Usage(), prices) is None]
     if ask.budgets.max_cost_usd is not None and unpriced:
         raise ValidationFailed(
@@ -110,7 +128,7 @@ def checked(ask: Ask, prices: Mapping[str, Price]) -> Ask:
 
 async def start(ask: Ask, corpus: Corpus, ports: Ports, execution_id: str | None = None) -> Run:
     """Record a new execution; nothing is asked of a model yet."""
-    execution = execution_of(ask, corpus, execution_id)
+    execution = await furnished(execution_of(ask, corpus, execution_id), ask.continue_from, ports)
     # the row comes first: a journal without one could be resumed, but nobody would find it
     await ports.catalog.put_execution(record_of(Run(execution)))
     run = await ports.log.start(execution)
@@ -130,15 +148,28 @@ def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> E
         budgets=ask.budgets,
         output_mode=ask.output_mode,
         context_shape=ask.context_shape,
+        output_schema=ask.output_schema,
         created_at=time.time(),
     )
 
 
-def plan(ask: Ask, corpus: Corpus, ports: Ports) -> Plan:
+async def furnished(execution: Execution, continue_from: str | None, ports: Ports) -> Execution:
+    """The execution, with the tools there are and what it has from the one it follows up.
+
+    Raises `ExecutionNotFound`, `ValidationFailed`, `ToolFailed`.
+    """
+    execution = replace(execution, tools=tuple(await ports.tools.describe()))
+    if continue_from is None:
+        return execution
+    earlier = await earlier_of(execution.tenant_id, execution.session_id, continue_from, ports)
+    return replace(execution, earlier=earlier)
+
+
+async def plan(ask: Ask, corpus: Corpus, ports: Ports) -> Plan:
     """What the ask would begin with. Nothing is recorded and no model is called."""
-    execution = execution_of(ask, corpus)
+    execution = await furnished(execution_of(ask, corpus), ask.continue_from, ports)
     prompt = root_prompt(
-        Run(execution),
+        begun(execution),
         corpus,
         window_tokens=context_window(ask.models.root, ports.windows),
         state_summary=ports.state_summary,
@@ -242,19 +273,16 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
     """
     session, _ = await ready_session(tenant_id, session_id, service)
     execution = opened(session, new.choices, new.question, "ANSWERER", service)
-    ask = Ask(new.question, execution.models, execution.budgets)
-    checked(ask, service.ports.prices)
-    if new.output_schema is not None:
-        _schemas_of(service.ports).check(new.output_schema)
-    earlier = None
-    if new.continue_from is not None:
-        earlier = await earlier_of(tenant_id, session_id, new.continue_from, service.ports)
+    checked(
+        Ask(new.question, execution.models, execution.budgets, output_schema=new.output_schema),
+        service.ports,
+    )
+    execution = await furnished(execution, new.continue_from, service.ports)
     execution = replace(
         execution,
         output_mode=new.output_mode,
         context_shape=new.context_shape,
         output_schema=new.output_schema,
-        earlier=earlier,
     )
     await service.ports.catalog.put_execution(record_of(Run(execution)))
     # work without a journal is dropped in the end; a journal without work would stay open for ever
@@ -283,12 +311,6 @@ def opened(
         created_at=time.time(),
         options=dict(choices.options),
     )
-
-
-def _schemas_of(ports: Ports) -> AnswerSchemas:
-    if ports.schemas is None:
-        raise ValidationFailed(reason="output_schema needs the service's parts: install rlm-rs[service].")
-    return ports.schemas
 
 
 async def cancel(tenant_id: str, execution_id: str, service: Service) -> Run:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from rlm_rs.core.budget import Budgets
+from rlm_rs.core.errors import ToolFailed
 from rlm_rs.core.execution import Models
-from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredParser, Work
+from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredParser, Tools, Work
 from rlm_rs.core.pricing import Price
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
+from rlm_rs.orchestrator.in_flight import InFlight
 from rlm_rs.orchestrator.signals import Signals
 from rlm_rs.orchestrator.texts import DocumentTexts
-from rlm_rs.sandbox.protocol import Final
+from rlm_rs.sandbox.protocol import Final, ToolDescription
 
 
 class AnswerSchemas(Protocol):
@@ -29,13 +31,32 @@ class AnswerSchemas(Protocol):
         """The answer with the value that satisfies the schema, or in one line why it does not."""
 
 
+class NoTools:
+    """`core.ports.Tools` where there are none."""
+
+    async def describe(self) -> Sequence[ToolDescription]:
+        """Nothing."""
+        return ()
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Always raises `ToolFailed`."""
+        raise ToolFailed(tool=name, reason="there is no such tool here")
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+NO_TOOLS = NoTools()
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything an execution needs. concurrency bounds the sub-calls in flight of one execution.
 
     subcall_max_tokens: output tokens of a sub-call that names no limit of its own.
     prices, windows: what the operator says of models, before the built-in tables.
-    schemas: what holds answers to an output schema; an execution that has one needs it.
+    schemas: what holds answers to an output schema. tools: custom tools; tool_seconds: how long a call of one
+    may take; calls: those under way.
     """
 
     log: EventLog
@@ -45,6 +66,7 @@ class Ports:
     sandbox: Sandbox
     completions: Completions
     texts: DocumentTexts
+    schemas: AnswerSchemas
     bucket: str
     concurrency: int = 16
     subcall_max_tokens: int = 2048
@@ -52,7 +74,9 @@ class Ports:
     merge_gap_chars: int = 0
     prices: Mapping[str, Price] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
-    schemas: AnswerSchemas | None = None
+    tools: Tools = NO_TOOLS
+    tool_seconds: float = 60.0
+    calls: InFlight[Any] = field(default_factory=InFlight)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 

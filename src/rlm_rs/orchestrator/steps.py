@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import ValidationFailed
 from rlm_rs.core.execution import Run, StepRan, Turn
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.sandbox.protocol import Final, StepError, StepRequest, StepResult
@@ -38,8 +37,6 @@ def settled_answer(final: Final, run: Run, ports: Ports) -> Final | str:
     schema = run.execution.output_schema
     if schema is None:
         return final
-    if ports.schemas is None:
-        raise ValidationFailed(reason="output_schema needs the service's parts: install rlm-rs[service].")
     settled = ports.schemas.settled(schema, final)
     if isinstance(settled, Final):
         return settled
@@ -64,6 +61,7 @@ def step_request(run: Run) -> StepRequest:
         history=tuple(_remembered(turn) for turn in run.turns[:-1]),
         cites=run.cites,
         limits=execution.budgets.step_limits(run.step_spend),
+        tools=execution.tools,
     )
 
 

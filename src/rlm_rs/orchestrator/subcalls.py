@@ -1,4 +1,4 @@
-"""Resolving what a step asked for: sub-model calls, child executions and searches, concurrently.
+"""Resolving what a step asked for: sub-model calls, child executions, searches and tools, concurrently.
 
 A sub-call is admitted when the budget holds what it may cost at most beside what is already in flight, so
 that siblings cannot jointly overspend; one that never fits is refused with an error the code can read.
@@ -142,7 +142,7 @@ async def _cancelled(running: dict[asyncio.Task[Outcome], SubcallRequest]) -> No
 def worst_case(request: SubcallRequest, fanout: Fanout) -> Spend:
     """The most a sub-call may use; for a child execution that is its whole share."""
     counted = _counted(request)
-    if request.kind == "search":
+    if request.kind in ("search", "tool"):
         return counted
     if request.kind == "rlm" and fanout.run.execution.budgets.max_depth > 0:
         return counted.plus(_all_of(share_of(fanout, request)))
@@ -159,6 +159,7 @@ def worst_case(request: SubcallRequest, fanout: Fanout) -> Spend:
 def _all_of(share: Budgets) -> Spend:
     return Spend(
         llm_subcalls=share.max_llm_subcalls,
+        tool_calls=share.max_tool_calls,
         prompt_chars=share.max_total_llm_prompt_chars,
         input_tokens=share.max_total_tokens or 0,
         cost_usd=share.max_cost_usd or 0.0,
@@ -181,6 +182,7 @@ def fits(run: Run, needed: Spend) -> bool:
     ordinary = 1 - RESERVE_SHARE
     return (
         after.llm_subcalls <= budgets.max_llm_subcalls
+        and after.tool_calls <= budgets.max_tool_calls
         and after.prompt_chars <= budgets.max_total_llm_prompt_chars
         and (budgets.max_total_tokens is None or after.tokens <= budgets.max_total_tokens * ordinary)
         and (
@@ -201,6 +203,8 @@ def share_of(fanout: Fanout, request: SubcallRequest) -> Budgets:
 def _counted(request: SubcallRequest) -> Spend:
     if request.kind == "search":
         return Spend(searches=1)
+    if request.kind == "tool":
+        return Spend(tool_calls=1)
     return Spend(llm_subcalls=1, rlm_subcalls=int(request.kind == "rlm"), prompt_chars=len(request.prompt))
 
 
@@ -221,6 +225,13 @@ def _total(spends: Iterable[Spend]) -> Spend:
 
 def _refused(run: Run, request: SubcallRequest) -> SubcallResult:
     budgets, spend = run.execution.budgets, run.spend
+    if request.kind == "tool":
+        return failed(
+            request,
+            "BUDGET_EXCEEDED",
+            f"no budget for this call ({spend.tool_calls} of {budgets.max_tool_calls} tool calls used): "
+            "go on with what you have",
+        )
     return failed(
         request,
         "BUDGET_EXCEEDED",

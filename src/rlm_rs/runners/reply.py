@@ -6,6 +6,7 @@ A reply either is a `StepResult` that this step on this corpus could have produc
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def _check_json(result: StepResult) -> None:
     check_value(result.variables)
     check_value(result.final.value if result.final else None)
     for request in result.requests:
-        check_value([request.schema, request.metadata, request.filters])
+        check_value([request.schema, request.metadata, request.filters, request.arguments])
 
 
 def check_value(value: Any) -> None:
@@ -173,8 +174,24 @@ def _check_requests(
         _require(0 <= request.temperature <= 2, "a temperature is out of range")
         _require(request.max_tokens is None or 0 < request.max_tokens < 1 << 31, "max_tokens is out of range")
         _require(0 < request.k <= 10_000, "k is out of range")
+        _check_tool(request, step)
         for view in request.views or ():
             _check_view(view, ranges)
+
+
+def _check_tool(request: SubcallRequest, step: StepRequest) -> None:
+    if request.kind != "tool":
+        _require(
+            request.tool is None and request.arguments is None, "a tool is called by another kind of call"
+        )
+        return
+    tool = next((tool for tool in step.tools if tool.name == request.tool), None)
+    arguments = request.arguments
+    _require(request.called and tool is not None and arguments is not None, "there is no such tool")
+    if tool is not None and arguments is not None:
+        _require(set(arguments) <= set(tool.params), "a tool is given what it does not take")
+        size = len(json.dumps(arguments, ensure_ascii=False))
+        _require(size <= step.limits.prompt_chars, "the arguments of a tool are too long")
 
 
 def _check_view(view: View, ranges: dict[int, tuple[int, int]]) -> None:

@@ -37,19 +37,26 @@ class Deferred:
         self._ask = ask
         self._settled = False
         self._value: Any = None
+        self._error: Exception | None = None
 
     @property
     def requests(self) -> tuple[SubcallRequest, ...]:
         return self._call.requests
 
     def settle(self, results: Sequence[SubcallResult]) -> None:
-        """Take the answers."""
-        self._value, self._settled = self._call.value_of(results), True
+        """Take the answers. An error they make is that of whoever awaits them."""
+        self._settled = True
+        try:
+            self._value = self._call.value_of(results)
+        except Exception as error:  # noqa: BLE001  (raised again where the value is asked for)
+            self._error = error
 
     def result(self) -> Any:
         """The value, asked for now if it was not yet."""
         if not self._settled:
             self.settle(self._ask(self.requests))
+        if self._error is not None:
+            raise self._error
         return self._value
 
     def __await__(self) -> Generator[Any, None, Any]:

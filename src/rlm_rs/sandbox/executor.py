@@ -22,7 +22,7 @@ from rlm_rs.sandbox.definitions import Definitions
 from rlm_rs.sandbox.encoding import Decoder, Encoder, Given
 from rlm_rs.sandbox.failure import step_error
 from rlm_rs.sandbox.final import final_of
-from rlm_rs.sandbox.language import FIXED, NO_ANSWER, Language, view_maker
+from rlm_rs.sandbox.language import NO_ANSWER, Language, view_maker
 from rlm_rs.sandbox.ledger import Ledger
 from rlm_rs.sandbox.limits import (
     Ending,
@@ -218,14 +218,16 @@ class _Step:
     def _kept_variables(self) -> tuple[Any, list[str]]:
         if not self._began:
             return self._request.variables, []
-        names = variables.own_names(self._namespace, self._given, FIXED)
+        names = variables.own_names(self._namespace, self._given, self._language.fixed)
         if self._namespace.get("answer") is self._given["answer"] and self._given["answer"] != NO_ANSWER:
             names.append("answer")
         limit = self._request.limits.state_chars
         encoder = Encoder(self._shelf, self._definitions, self._namespace, self._origins(), limit)
         kept, lost = variables.kept(names, self._namespace, encoder, limit)
         rebound = [
-            name for name in FIXED - {"state"} if self._namespace.get(name) is not self._given.get(name)
+            name
+            for name in self._language.fixed - {"state"}
+            if self._namespace.get(name) is not self._given.get(name)
         ]
         taken = "the name is taken and means the same in every step; use another"
         lost += [f"{name}: {taken}" for name in sorted(rebound)]

@@ -13,12 +13,13 @@ from rlm_rs.sandbox.calls import Asker, Drafts, Tool
 from rlm_rs.sandbox.citing import Citing
 from rlm_rs.sandbox.context import context_view, document_view
 from rlm_rs.sandbox.final import submitted
+from rlm_rs.sandbox.functions import CustomTools
 from rlm_rs.sandbox.ledger import Ledger
 from rlm_rs.sandbox.limits import Ending, StepFinished
 from rlm_rs.sandbox.modules import Importer, importable
 from rlm_rs.sandbox.output import Output
 from rlm_rs.sandbox.policy import INSTEAD, INTERNALS
-from rlm_rs.sandbox.protocol import StepRequest
+from rlm_rs.sandbox.protocol import STEP_NAMES, StepRequest
 from rlm_rs.sandbox.rewrite import DEFERRED
 from rlm_rs.sandbox.shelf import Shelf
 from rlm_rs.sandbox.step_asyncio import Names
@@ -26,12 +27,7 @@ from rlm_rs.sandbox.substitutes import substitutes
 from rlm_rs.sandbox.textview import text_context, text_view
 from rlm_rs.sandbox.tools import Queue, finisher, tool_view
 
-FIXED = frozenset(
-    {
-        "context", "state", "tool", "llm_query", "llm_query_batched", "batch_llm_query", "llm_batch",
-        "rlm_query", "rlm_query_batched", "FINAL", "FINAL_VAR", "SUBMIT", "SHOW_VARS",
-    }
-) | {DEFERRED}  # fmt: skip
+FIXED = STEP_NAMES | {DEFERRED}
 """Names that always mean the same: what code binds to them is not kept."""
 
 NO_ANSWER = {"content": "", "ready": False}
@@ -58,6 +54,8 @@ class Language:
         self.shelf = shelf
         self.output = output
         self.drafts = Drafts(request, shelf)
+        self.custom = CustomTools(request, self.drafts)
+        self.fixed = FIXED | {described.name for described in request.tools}
         self.queue = Queue(request, self.drafts, ending)
         self.citing = Citing(shelf, ledger)
         self.loop = Loop(asker.ask)
@@ -98,7 +96,8 @@ class Language:
         }
         batched = tool["llm_query_batched"]
         search = Tool("search", drafts.search, self._ask)
-        return tool | {"batch_llm_query": batched, "llm_batch": batched, "search": search}
+        own = {"batch_llm_query": batched, "llm_batch": batched, "search": search}
+        return self.custom.functions(self._ask) | tool | own
 
     def _documents(self, search: Any) -> dict[str, Any]:
         if self.request.context_shape == "documents":
@@ -109,7 +108,7 @@ class Language:
 
     def _finals(self, names: dict[str, Any]) -> dict[str, Any]:
         finish, request, ending = self._finish, self.request, self._ending
-        given = frozenset(names) | FIXED
+        given = frozenset(names) | self.fixed
 
         def own() -> list[str]:
             return [name for name in names if name not in given and not name.startswith("__")]

@@ -82,6 +82,10 @@ class ToolRefused(ValueError):
     """A tool was called in a way it does not accept; the message says what it accepts."""
 
 
+class ToolFailed(RuntimeError):
+    """A custom tool could not do what it was asked; the message says why. Step code may catch it."""
+
+
 class Ending:
     """The first signal that ended the step, kept where swallowing the exception does not reach."""
 

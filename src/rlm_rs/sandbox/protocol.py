@@ -18,8 +18,16 @@ T = TypeVar("T")
 
 JsonObject = Mapping[str, Any]
 
-SubcallKind = Literal["llm", "rlm", "search"]
+SubcallKind = Literal["llm", "rlm", "search", "tool"]
 ContextShape = Literal["documents", "text"]
+
+STEP_NAMES = frozenset(
+    {
+        "context", "state", "tool", "llm_query", "llm_query_batched", "batch_llm_query", "llm_batch",
+        "rlm_query", "rlm_query_batched", "FINAL", "FINAL_VAR", "SUBMIT", "SHOW_VARS",
+    }
+)  # fmt: skip
+"""Names that always mean the same to step code."""
 
 RESERVED_STATE_KEYS = frozenset({"_tool_results", "_tool_status", "_budgets", "_trace", "_tool_schema"})
 
@@ -61,13 +69,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class SubcallRequest:
-    """A sub-model call, child execution or search that step code asks for.
+    """A sub-model call, child execution, search or call of a custom tool that step code asks for.
 
     key: the code's own name for a queued request; `<turn>.<position>` for a call that returns.
     called: True for calls that return (the step is suspended at them), False for queued requests.
-    prompt: the prompt (llm), the question (rlm) or the query (search).
+    prompt: the prompt (llm), the question (rlm), the query (search) or the call as text (tool).
     views, text: what a child execution runs over (both None: all documents of the parent).
-    schema: JSON Schema the reply must satisfy.
+    schema: JSON Schema the reply must satisfy. tool: the custom tool; arguments: what it
+    is given, by name.
     """
 
     key: str
@@ -83,10 +92,14 @@ class SubcallRequest:
     text: tuple[str, ...] | None = None
     k: int = 10
     filters: JsonObject | None = None
+    tool: str | None = None
+    arguments: JsonObject | None = None
 
     def digest(self) -> str:
         """Identity of what is asked, without the key: 16 hex digits. Replay compares it."""
         asked = {name: value for name, value in asdict(self).items() if name != "key"}
+        if self.kind != "tool":
+            del asked["tool"], asked["arguments"]
         canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -95,7 +108,8 @@ class SubcallRequest:
 class SubcallResult:
     """The answer to one `SubcallRequest`. `digest` is that of the request it answers.
 
-    A failed call has status "error", `text` saying so in one line, and `meta["error"]` with its code.
+    A failed call has status "error", `text` saying so in one line, and `meta["error"]` with its code. What a
+    custom tool returned is `text`, as JSON.
     """
 
     key: str
@@ -104,6 +118,25 @@ class SubcallResult:
     text: str = ""
     hits: tuple[JsonObject, ...] = ()
     meta: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDescription:
+    """A custom tool as step code calls it: a function whose arguments and result are JSON.
+
+    params: names of the parameters in order, of which the first `positional` may be given by place.
+    signature: for people, from the opening bracket on. version: changes when the tool does. pure: the same
+    arguments always give the same result, so that a result may be kept.
+    """
+
+    name: str
+    params: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    positional: int = 0
+    signature: str = "()"
+    doc: str = ""
+    version: str = ""
+    pure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +177,7 @@ class StepRequest:
     limits: StepLimits = StepLimits()
     tools_enabled: bool = True
     search_enabled: bool = False
+    tools: tuple[ToolDescription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +237,7 @@ _TUPLES_OF: dict[str, type] = {
     "requests": SubcallRequest,
     "results": SubcallResult,
     "views": View,
+    "tools": ToolDescription,
 }
 _VALUES_OF: dict[str, type] = {
     "limits": StepLimits,

@@ -12,14 +12,8 @@ from typing import Any
 from rlm_rs.sandbox import policy
 from rlm_rs.sandbox.failure import STEP_FILE
 
-DEFERRABLE = frozenset(
-    {
-        "llm_query", "llm_query_batched", "batch_llm_query", "llm_batch", "rlm_query",
-        "rlm_query_batched", "search",
-    }
-)  # fmt: skip
 DEFERRED = "<deferred>"
-"""The global that turns a call into its deferred form; no code can spell this name."""
+"""The global that turns a tool into its deferred form, and nothing else; no code can spell this name."""
 
 _GATHERING = frozenset({"gather", "create_task", "ensure_future", "wait_for", "as_completed"})
 _OF_ASYNCIO = _GATHERING | {"run", "wait"}
@@ -131,7 +125,7 @@ def _listed(node: Any) -> list[str]:
 def _defer(node: ast.expr) -> None:
     """Make a sub-call, or the sub-calls that are elements of a list, deferred ones."""
     match node:
-        case ast.Call(func=ast.Name(id=name) as function) if name in DEFERRABLE:
+        case ast.Call(func=ast.Name() as function):
             chooser = ast.Name(DEFERRED, ast.Load())
             node.func = ast.copy_location(ast.Call(chooser, [function], []), function)
         case ast.Starred(value=inner):

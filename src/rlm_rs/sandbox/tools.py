@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlm_rs.sandbox.calls import Drafts, model_name, number, positive
@@ -10,7 +10,7 @@ from rlm_rs.sandbox.final import final_of
 from rlm_rs.sandbox.hidden import conceal
 from rlm_rs.sandbox.limits import Ending, LimitExceeded, StepFinished, StepYielded, ToolRefused
 from rlm_rs.sandbox.output import readable
-from rlm_rs.sandbox.protocol import StepRequest, SubcallRequest
+from rlm_rs.sandbox.protocol import StepRequest, SubcallRequest, ToolDescription
 from rlm_rs.sandbox.state import as_json
 
 CHARS_PER_TOKEN = 4
@@ -175,23 +175,26 @@ def tool_view(queue: Queue, finish: Callable[[Any, Any], None], request: StepReq
     view = ToolView()
     _put_queue(view, queue)
     _put_finish(view, finish)
-    _put_schema(view, lambda: schema(request.tools_enabled, request.search_enabled))
+    _put_schema(view, lambda: schema(request.tools_enabled, request.search_enabled, request.tools))
     return view
 
 
-def schema(tools_enabled: bool, search_enabled: bool) -> dict[str, Any]:
+def schema(
+    tools_enabled: bool, search_enabled: bool, custom: Sequence[ToolDescription] = ()
+) -> dict[str, Any]:
     """The description that also stands in `state["_tool_schema"]`."""
     off = None if tools_enabled else "sub-calls are off for this execution"
     no_search = off or (None if search_enabled else "this session has no search index")
     return {
         "version": "v1",
-        "signature_text": SIGNATURE,
+        "signature_text": "\n".join([SIGNATURE, *(f"{one.name}{one.signature}" for one in custom)]),
         "tools": [
             _described("queue_llm", ["key", "prompt", "model_hint", "temperature", "metadata", *_LIMITS], off)
             | {"constraints": {"at_most_one_of": list(_LIMITS)}},
             _described("queue_search", ["key", "query", "k", "filters"], no_search),
             _described("YIELD", ["reason"], None),
             _described("FINAL", ["answer", "citations"], None),
+            *(_described(one.name, list(one.params), off) | {"description": one.doc} for one in custom),
         ],
     }
 

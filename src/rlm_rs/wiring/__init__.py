@@ -5,7 +5,10 @@ Every entry point and every test gets its parts here, and may hand in its own.
 
 from __future__ import annotations
 
-from rlm_rs.core.ports import ModelProvider, Sandbox
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rlm_rs.core.ports import ModelProvider, Sandbox, Tools
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.limiter import Limiter
@@ -16,23 +19,33 @@ from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
-from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
+from rlm_rs.wiring.providers import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE, make_provider, provider_name
+from rlm_rs.wiring.schemas import SchemasWhenNeeded
 from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
+from rlm_rs.wiring.tools import make_tools
 from rlm_rs.wiring.wired import Wiring
 
-__all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
+__all__ = ["FAKE", "OFFLINE_MODELS", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
 
 
 def wire(
-    settings: Settings, *, provider: ModelProvider | None = None, sandbox: Sandbox | None = None
+    settings: Settings,
+    *,
+    provider: ModelProvider | None = None,
+    sandbox: Sandbox | None = None,
+    functions: Sequence[Callable[..., Any]] = (),
 ) -> Wiring:
-    """Every part that the settings ask for, ready to work. Raises `SettingInvalid`."""
+    """Every part that the settings ask for, ready to work; functions: custom tools.
+
+    Raises `SettingInvalid`, `ValidationFailed`.
+    """
+    tools = make_tools(settings, functions)
     stores = embedded_stores(settings)
     provider = provider or make_provider(settings)
     sandbox = sandbox or ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
     return Wiring(
         settings,
-        _ports(settings, stores, provider, sandbox),
+        _ports(settings, stores, provider, sandbox, tools),
         ParserPool(workers=settings.parser_workers),
         stores,
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
@@ -40,7 +53,9 @@ def wire(
     )
 
 
-def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox) -> Ports:
+def _ports(
+    settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox, tools: Tools
+) -> Ports:
     prices, bucket = settings.prices(), settings.s3_bucket
     return Ports(
         log=EventLog(stores.journal, stores.blobs, bucket),
@@ -50,6 +65,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         sandbox=sandbox,
         completions=Completions(provider, stores.blobs, prices, bucket),
         texts=DocumentTexts(stores.blobs),
+        schemas=SchemasWhenNeeded(),
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
         subcall_max_tokens=settings.subcall_max_tokens,
@@ -57,4 +73,6 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         merge_gap_chars=settings.citation_merge_gap_chars,
         prices=prices,
         windows=settings.windows(),
+        tools=tools,
+        tool_seconds=settings.tool_timeout_seconds,
     )

@@ -19,7 +19,8 @@ OFFLINE_NOTICE = (
     "No model is configured: answering with the offline policy, which searches and quotes but does not "
     "reason. Set OPENAI_API_KEY for a real one."
 )
-DEFAULT_MODELS = {FAKE: Models("fake-root", "fake-sub"), "openai": Models("gpt-5", "gpt-5-mini")}
+OFFLINE_MODELS = Models("fake-root", "fake-sub")
+DEFAULT_MODELS = {FAKE: OFFLINE_MODELS, "openai": Models("gpt-5", "gpt-5-mini")}
 
 
 def provider_name(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
 from rlm_rs.orchestrator.limiter import Limiter
-from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
+from rlm_rs.orchestrator.ports import Ports, Service
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
@@ -138,7 +138,7 @@ class Wiring:
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
         return Service(
-            ports=replace(self.ports, schemas=_schemas()),
+            ports=self.ports,
             work=self.work,
             parser=self.stored_parser(),
             spool=self.spool,
@@ -201,16 +201,10 @@ class Wiring:
         """End everything, in the reverse order of its making."""
         await self.ports.sandbox.close()
         await self.parser.close()
+        await self.ports.tools.close()
         await self.ports.provider.close()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
-
-
-def _schemas() -> AnswerSchemas:
-    # jsonschema is the service's alone
-    from rlm_rs.orchestrator.output_schema import JsonSchemas
-
-    return JsonSchemas()
 
 
 def _models_of(provider: ModelProvider) -> Models | None:

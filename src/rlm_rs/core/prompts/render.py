@@ -18,7 +18,7 @@ from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets, Exhausted, Spend
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.execution import Execution, Run, Turn
 from rlm_rs.core.model import Message
-from rlm_rs.sandbox.protocol import StepResult, View
+from rlm_rs.sandbox.protocol import StepResult, ToolDescription, View
 
 NAMED_DOCUMENTS = 100
 CONVERSATION_SHARE = 0.5
@@ -29,6 +29,10 @@ MIN_ROOM_CHARS = 2_000
 NOTICE_CHARS = 4_000
 NAME_CHARS = 300
 CODE_SEEN_CHARS = 200
+TOOLS_HEAD = (
+    "TOOLS\nBesides, your code can call these functions. Arguments and results are JSON values; a call that "
+    "fails raises RuntimeError, saying why."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ def _asked(run: Run, corpus: Corpus, state_summary: bool) -> Iterator[str]:
     execution = run.execution
     yield f"QUESTION\n{execution.question}"
     yield corpus_facts(run, corpus)
+    if execution.tools:
+        yield "\n".join([TOOLS_HEAD, *(_tool_line(tool) for tool in execution.tools)])
     for earlier in execution.earlier.exchanges if execution.earlier else ():
         question, answer = clipped(earlier.question, NOTICE_CHARS), clipped(earlier.answer, NOTICE_CHARS)
         yield f"EARLIER QUESTION\n{question}\nEARLIER ANSWER\n{answer}"
@@ -83,6 +89,10 @@ def _asked(run: Run, corpus: Corpus, state_summary: bool) -> Iterator[str]:
     if execution.output_schema is not None:
         schema = json.dumps(execution.output_schema, ensure_ascii=False, sort_keys=True)
         yield f"ANSWER SCHEMA\nThe value given to FINAL must satisfy this JSON Schema:\n{schema}"
+
+
+def _tool_line(tool: ToolDescription) -> str:
+    return f"- {tool.name}{tool.signature}" + (f": {tool.doc}" if tool.doc else "")
 
 
 def best_answer_prompt(

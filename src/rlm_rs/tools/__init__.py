@@ -1,0 +1,1 @@
+"""Custom tools: where `core.ports.Tools` come from."""
