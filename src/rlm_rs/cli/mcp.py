@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rlm_rs.cli.options import shared, shared_options
+from rlm_rs.cli.options import Shared, server_option, shared, shared_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +27,14 @@ _root = click.option(
 
 @click.group("mcp", short_help="Serve the tools of MCP to an assistant.", invoke_without_command=True)
 @_root
+@server_option
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, roots: tuple[str, ...]) -> int | None:
     """Serve MCP on standard input and output; a client starts this, and needs no other server.
 
-    The engine is this process's own, or with RLM_BASE_URL and RLM_API_KEY that of a server. Files are read
-    only below --root and the folders that the client says it works in.
+    The engine is this process's own, or with --server that of a server. Files are read only below --root and
+    the folders that the client says it works in.
 
     \b
     rlm mcp install --root ~/contracts
@@ -50,8 +51,9 @@ def command(ctx: click.Context, roots: tuple[str, ...]) -> int | None:
         ) from error
     from rlm_rs.settings import load_settings
 
-    data_dir = shared(ctx).data_dir
-    return run(load_settings(rlm_data_dir=Path(data_dir) if data_dir else None), roots)
+    said = shared(ctx)
+    data_dir = Path(said.data_dir) if said.data_dir else None
+    return run(load_settings(rlm_data_dir=data_dir, rlm_base_url=said.server), roots)
 
 
 @command.command("install", short_help="Add it to the clients on this machine.")
@@ -73,6 +75,7 @@ def command(ctx: click.Context, roots: tuple[str, ...]) -> int | None:
 )
 @click.option("--force", is_flag=True, help="Replace an entry of that name.")
 @click.option("--print", "show", is_flag=True, help="Show the entry; write nothing.")
+@server_option
 @shared_options
 @click.pass_context
 def install_command(
@@ -91,7 +94,7 @@ def install_command(
 
     home = Path.home()
     above = ctx.parent.params["roots"] if ctx.parent else ()
-    entry = _entry(name, (*above, *roots), shared(ctx).data_dir, variables)
+    entry = _entry(name, (*above, *roots), shared(ctx), variables)
     failures = 0
     for client in _chosen(names, home, any_will_do=show):
         if show:
@@ -134,7 +137,7 @@ def _chosen(names: tuple[str, ...], home: Path, *, any_will_do: bool) -> list[Cl
     return found
 
 
-def _entry(name: str, roots: tuple[str, ...], data_dir: str | None, variables: tuple[str, ...]) -> Entry:
+def _entry(name: str, roots: tuple[str, ...], said: Shared, variables: tuple[str, ...]) -> Entry:
     import os
 
     from rlm_rs.mcp.clients import this_program
@@ -142,7 +145,8 @@ def _entry(name: str, roots: tuple[str, ...], data_dir: str | None, variables: t
     missing = [variable for variable in variables if variable not in os.environ]
     if missing:
         raise click.UsageError(f"--env {missing[0]}: it is not set here.")
-    options = ["--data-dir", os.path.abspath(data_dir)] if data_dir else []
+    options = ["--data-dir", os.path.abspath(said.data_dir)] if said.data_dir else []
+    options += ["--server", said.server] if said.server else []
     for root in dict.fromkeys(os.path.abspath(root) for root in roots):
         options += ["--root", root]
     return this_program(name, options, {variable: os.environ[variable] for variable in variables})
