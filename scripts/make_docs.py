@@ -27,6 +27,7 @@ from rlm_rs.api.app import create_app
 from rlm_rs.cli.program import COMMANDS, program
 from rlm_rs.core import errors
 from rlm_rs.core.budget import Budgets
+from rlm_rs.mcp.tools import TOOLS
 from rlm_rs.parser import failures
 from rlm_rs.sandbox.modules import NAMES
 from rlm_rs.settings import Settings
@@ -191,6 +192,16 @@ def routes() -> str:
     return "\n".join(parts)
 
 
+def mcp_tools() -> str:
+    """Every tool of the MCP server: the first sentence of what it does, and what that means for the world."""
+    rows = []
+    for tool, _, hints in TOOLS:
+        text = " ".join(inspect.cleandoc(tool.__doc__ or "").split("\n\n")[0].split())
+        effect = "reads" if hints.read_only_hint else "ends, for good" if hints.destructive_hint else "makes"
+        rows.append((f"`{tool.__name__}`", effect, text))
+    return table(("tool", "effect", "what it does"), rows)
+
+
 def route(name: str, operation: dict[str, Any], described: dict[str, Any]) -> str:
     """One route under its name."""
     text = " ".join(operation["description"].split())
@@ -227,6 +238,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "modules": modules,
     "routes": routes,
+    "mcp-tools": mcp_tools,
 }
 
 

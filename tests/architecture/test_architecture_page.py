@@ -13,7 +13,7 @@ from source_tree import PACKAGE, Module
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 PROTOCOL = "sandbox.protocol"
-ALONE = (PROTOCOL, "parser.service", "api.views")
+ALONE = (PROTOCOL, "parser.service", "api.views", "api.schemas", "api.shapes")
 """Modules that are nodes of their own."""
 
 NOT_DRAWN = {"__main__", "version", "testing"}

@@ -10,8 +10,8 @@ CORE = {"core", "sandbox.protocol", "version"}
 APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry", "waiting"}
 ADAPTERS = {"parser", "storage", "providers", "runners", "search", "tools"}
 
-# the step protocol, alone of the sandbox, and the shapes of responses, alone of the API
-SHOWN = ("sandbox.protocol", "api.views")
+# the step protocol, alone of the sandbox; what is sent and answered, alone of the API
+SHOWN = ("sandbox.protocol", "api.views", "api.schemas", "api.shapes")
 
 # part: (parts of the package it may import, distributions it may import; None: any)
 ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
@@ -30,9 +30,12 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "library": (APPLICATION, set()),
     "waiting": (set(), set()),
     "client": (APPLICATION | {"api.views"}, {"httpx2", "pydantic", "orjson"}),
-    "cli": (APPLICATION | {"api", "client", "suites"}, {"click", "rich"}),
-    "api": (APPLICATION, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
-    "mcp": (APPLICATION | {"client"}, {"mcp", "pydantic", "orjson"}),
+    "cli": (APPLICATION | {"api", "client", "mcp", "suites"}, {"click", "rich"}),
+    "api": (APPLICATION | {"mcp"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
+    "mcp": (
+        APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},
+        {"mcp", "mcp_types", "anyio", "starlette", "pydantic", "orjson"},
+    ),
     "worker_entrypoint": (APPLICATION, set()),
     "parser.service": (APPLICATION | {"parser"}, {"fastapi", "pydantic"}),
     "telemetry": (CORE, None),

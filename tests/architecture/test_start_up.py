@@ -37,3 +37,9 @@ def test_an_import_loads_only_what_it_needs(code: str, allowed: set[str]) -> Non
     loaded = _loaded(code)
     assert "rlm_rs" in loaded
     assert loaded & (HEAVY - allowed) == set()
+
+
+def test_only_who_serves_mcp_loads_its_sdk() -> None:
+    loaded = _loaded("import rlm_rs.api.app, rlm_rs.cli.mcp, rlm_rs.mcp.clients")
+    assert "fastapi" in loaded
+    assert loaded & {"mcp", "mcp_types"} == set()

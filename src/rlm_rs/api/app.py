@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from rlm_rs.api.edge import Edge
 from rlm_rs.api.envelope import install
-from rlm_rs.api.gate import Gate
+from rlm_rs.api.gate import MCP_PATH, Gate
+from rlm_rs.api.mcp_endpoint import McpEndpoint
 from rlm_rs.api.parts import Parts
 from rlm_rs.api.routes import audit, chat, citations, events, executions, health, runtime, sessions
 from rlm_rs.settings import load_settings
@@ -33,14 +35,16 @@ Wired = Callable[[], Wiring]
 
 def create_app(wired: Wired | None = None) -> FastAPI:
     """The application. wired: makes the parts when it starts; by default from the settings."""
+    tools = McpEndpoint()
     app = FastAPI(
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(wired or _from_settings),
+        lifespan=_lifespan(wired or _from_settings, tools),
     )
     for module in ROUTERS:
         app.include_router(module.router)
+    app.router.routes.append(Route(MCP_PATH, tools, include_in_schema=False))
     install(app)
     app.add_middleware(Gate)
     app.add_middleware(Edge)
@@ -52,7 +56,7 @@ def _from_settings() -> Wiring:
     return wire(load_settings())
 
 
-def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
@@ -61,7 +65,8 @@ def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
         app.state.parts = Parts(wiring, service, metrics, workers)
         try:
-            yield
+            async with tools.running(app.state.parts):
+                yield
         finally:
             stop.set()
             await asyncio.gather(*workers.values(), return_exceptions=True)

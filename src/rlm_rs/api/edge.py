@@ -103,7 +103,7 @@ class _Exchange:
 
     async def _forward(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = int(message["status"])
             MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
         await self._send(message)
 

@@ -20,6 +20,7 @@ from rlm_rs.core.records import ApiKeyRecord, AuditRecord
 from rlm_rs.telemetry.logs import bind
 
 PREFIX = "/v1"
+MCP_PATH = "/mcp"
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 AUDITED = "audited"
 
@@ -43,7 +44,8 @@ class Gate:
         state["caller"] = caller
         bind(tenant_id=caller.tenant_id)
         await parts.wiring.limiter.check_request(caller.tenant_id)
-        if scope["method"] not in MUTATING:
+        if scope["method"] not in MUTATING or scope["path"] == MCP_PATH:
+            # every request for a tool is a POST; the tools that change something are audited by name
             await self._app(scope, receive, send)
             return
         state[AUDITED] = True
@@ -57,7 +59,7 @@ class Gate:
 
 
 def _guarded(path: str) -> bool:
-    return path == PREFIX or path.startswith(f"{PREFIX}/")
+    return path in (PREFIX, MCP_PATH) or path.startswith((f"{PREFIX}/", f"{MCP_PATH}/"))
 
 
 async def _identified(headers: Headers, parts: Parts) -> ApiKeyRecord:
@@ -79,7 +81,8 @@ def _entry(scope: Scope, caller: ApiKeyRecord, status: int) -> AuditRecord:
     )
 
 
-def _caller(request: Request, scope: str) -> ApiKeyRecord:
+def scoped(request: Request, scope: str) -> ApiKeyRecord:
+    """The key of a request. Raises `Forbidden` if it has not that scope."""
     caller: ApiKeyRecord = request.state.caller
     if scope not in caller.scopes:
         raise Forbidden(scope=scope)
@@ -89,16 +92,16 @@ def _caller(request: Request, scope: str) -> ApiKeyRecord:
 def _reader(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
     # what only reads is not audited, also where it is a POST
     request.scope["state"][AUDITED] = False
-    return _caller(request, "read")
+    return scoped(request, "read")
 
 
 def _writer(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
-    return _caller(request, "write")
+    return scoped(request, "write")
 
 
 def _admin(request: Request, _: Annotated[object, Depends(_bearer)]) -> ApiKeyRecord:
     request.scope["state"][AUDITED] = request.method in MUTATING
-    return _caller(request, "admin")
+    return scoped(request, "admin")
 
 
 Reader = Annotated[ApiKeyRecord, Depends(_reader)]

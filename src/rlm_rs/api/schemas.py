@@ -110,17 +110,18 @@ class ExecutionOptionsBody(Body):
     context_shape: Literal["documents", "text"] = "documents"
 
 
+Question = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_QUESTION_CHARS, examples=["Which agreements renew automatically?"]),
+    AfterValidator(_encodable),
+    AfterValidator(_not_blank),
+]
+
+
 class ExecutionBody(Body):
     """A question over a session."""
 
-    question: Annotated[
-        str,
-        Field(
-            min_length=1, max_length=MAX_QUESTION_CHARS, examples=["Which agreements renew automatically?"]
-        ),
-        AfterValidator(_encodable),
-        AfterValidator(_not_blank),
-    ]
+    question: Question
     models: ModelsBody | None = None
     budgets: BudgetsBody | None = None
     options: ExecutionOptionsBody = ExecutionOptionsBody()

@@ -17,9 +17,11 @@ from rlm_rs.api.schemas import (
     RuntimeBody,
     RuntimeOptionsBody,
     SessionBody,
+    SpanRefBody,
     given,
 )
 from rlm_rs.api.views import (
+    CharRange,
     CitationView,
     ContextView,
     DocumentView,
@@ -29,16 +31,21 @@ from rlm_rs.api.views import (
     Reason,
     SessionOut,
     SessionRow,
+    SpanOut,
+    SpanRefView,
     StepOut,
+    VerifiedOut,
 )
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Document
 from rlm_rs.core.execution import Run
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionRecord
+from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.executions import Choices, NewExecution
 from rlm_rs.orchestrator.lifecycle import NewDocument, NewSession, SessionView
 from rlm_rs.orchestrator.runtime import NewRuntime, StepView
 from rlm_rs.orchestrator.uploads import StoredUpload
+from rlm_rs.orchestrator.verifying import Verification
 
 CHAT_TTL_MINUTES = 60
 CHAT_OPTIONS = {"surface": "chat"}
@@ -200,6 +207,28 @@ def step_out(view: StepView) -> StepOut:
         error=view.error,
         turn_index=run.turns[-1].index,
         statuses=dict(run.tool_status),
+    )
+
+
+def span_out(text: str, ref: SpanRef) -> SpanOut:
+    """The text of a range and a citation of it."""
+    return SpanOut(text=text, ref=SpanRefView(**asdict(ref)))
+
+
+def span_ref(body: SpanRefBody) -> SpanRef:
+    """The citation a client sent."""
+    return SpanRef(**body.model_dump())
+
+
+def verified_out(ref: SpanRef, found: Verification, page: int | None) -> VerifiedOut:
+    """Whether a citation holds."""
+    return VerifiedOut(
+        valid=found.valid,
+        text=found.text,
+        source_name=found.source_name,
+        page=page,
+        char_range=CharRange(start_char=ref.start_char, end_char=ref.end_char),
+        reason=found.reason,
     )
 
 

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("resume", "Go on with an execution that was interrupted."),
     "verify": ("verify", "Check citations against the stored texts."),
     "serve": ("serve", "Serve the HTTP API, with its workers."),
+    "mcp": ("mcp", "Serve the tools of MCP to an assistant."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "eval": ("evals", "Make and run suites of questions with known answers."),
     "doctor": ("doctor", "Check that everything needed works here."),

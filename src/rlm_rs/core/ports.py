@@ -80,6 +80,20 @@ class Blobs(Protocol):
         """Where the object lies as a file of this machine, or None if it does not."""
 
 
+class Fence(Protocol):
+    """What bounds the files that somebody who is not trusted may name."""
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path, once every link in it is followed, is inside."""
+
+    def take(self, path: Path, copy: Path) -> None:
+        """Copy a file that is inside to `copy`, a new file: what is read later cannot be exchanged.
+
+        Raises `PermissionError` for one outside, and `OSError` or `ValidationFailed` for one that cannot be
+        had.
+        """
+
+
 class Catalog(Protocol):
     """Sessions, their documents, and executions as rows for lists; what happened is in the journal."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -379,7 +379,7 @@ async def wait(tenant_id: str, execution_id: str, timeout_seconds: float, servic
 
 async def follow(
     tenant_id: str, execution_id: str, after_seq: int, service: Service
-) -> AsyncIterator[tuple[int, Event]]:
+) -> AsyncGenerator[tuple[int, Event]]:
     """Numbered events after `after_seq` (-1: all), those to come as they come, up to `Finished`.
 
     Raises `ExecutionNotFound`.

@@ -49,6 +49,7 @@ class NewSession:
     """A session to be. ttl_minutes None: it lives until it is deleted.
 
     models_default (`root_model`, `sub_model`) and budgets_default hold for its executions, field by field.
+    fingerprint: what `catalog.find_session` finds it by.
     """
 
     docs: tuple[NewDocument, ...]
@@ -57,6 +58,7 @@ class NewSession:
     readiness_mode: ReadinessMode = "LAX"
     models_default: Mapping[str, str] = field(default_factory=dict)
     budgets_default: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ async def create_session(tenant_id: str, new: NewSession, service: Service) -> S
         options={"enable_search": new.enable_search, "readiness_mode": new.readiness_mode},
         models_default=dict(new.models_default),
         budgets_default=dict(new.budgets_default),
+        fingerprint=new.fingerprint,
     )
     documents = tuple(_registered(index, document) for index, document in enumerate(new.docs))
     rows = [DocumentRecord(tenant_id, session.session_id, document) for document in documents]

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 from rlm_rs.core.errors import ValidationFailed
@@ -44,6 +45,13 @@ async def store_upload(
     finally:
         path.unlink(missing_ok=True)
     return StoredUpload(uri, length, f"sha256:{digest.hexdigest()}")
+
+
+async def store_file(tenant_id: str, name: str, path: Path, service: Service) -> str:
+    """Store a file of this machine as an upload; its URI. The file may be moved away."""
+    uri = f"{own_prefix(tenant_id, service)}{uuid4().hex}/{_safe(name)}"
+    await service.ports.blobs.put_file(uri, path)
+    return uri
 
 
 def own_prefix(tenant_id: str, service: Service) -> str:

@@ -17,6 +17,7 @@ import pathspec
 
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SourceNotFound, ValidationFailed
+from rlm_rs.core.ports import Fence
 from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits, is_archive, unpack
 from rlm_rs.parser.failures import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
 from rlm_rs.parser.media import guess_type
@@ -33,18 +34,21 @@ def discover(
     spool_dir: Path,
     stdin: BinaryIO | None = None,
     limits: ArchiveLimits = DEFAULT_LIMITS,
+    fence: Fence | None = None,
 ) -> list[Source]:
     """The sources that `paths` name, in the order named, folders sorted by name; each file once.
 
     Files are named as they are called, folder and glob contents relative to the folder; a name taken
     already gets the name of its folder in front. Archives are replaced by their files
-    (`archive.zip/inner/file.txt`); these and standard input (`-`) are written to `spool_dir`.
+    (`archive.zip/inner/file.txt`); these and standard input (`-`) are written to `spool_dir`. With a fence,
+    every file is copied there by it before anything else is done with it, and there is no standard input.
 
     Raises `SourceNotFound` for a path that does not exist, before anything is read, and `ValidationFailed`
-    when nothing at all is found. What exists but cannot be read is a source with a failure.
+    when nothing at all is found, or the fence has had enough. What exists but cannot be read is a source with
+    a failure.
     """
     arguments = [_Argument.of(path) for path in paths]
-    discovery = _Discovery(spool_dir, stdin, limits)
+    discovery = _Discovery(spool_dir, stdin, limits, fence)
     for argument in arguments:
         discovery.add(argument)
     if not discovery.sources:
@@ -72,12 +76,12 @@ class _Argument:
             raise SourceNotFound(path=text)
         return cls(text, root, os.path.relpath(text, root))
 
-    def found(self) -> Iterator[Found]:
+    def found(self, fence: Fence | None) -> Iterator[Found]:
         """The files it stands for, before archives are unpacked."""
         if self.pattern is not None:
-            yield from _glob(self.path, self.pattern)
+            yield from _glob(self.path, self.pattern, fence)
         elif self.path.is_dir():
-            yield from walk(self.path)
+            yield from walk(self.path, fence)
         else:
             yield _single(self.path)
 
@@ -92,15 +96,17 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*fixed)
 
 
-def _glob(root: Path, pattern: str) -> Iterator[Found]:
+def _glob(root: Path, pattern: str, fence: Fence | None) -> Iterator[Found]:
     if "**" in pattern:
         spec = pathspec.GitIgnoreSpec.from_lines([f"/{pattern}"])
-        yield from (found for found in walk(root) if spec.match_file(found.name))
+        yield from (found for found in walk(root, fence) if spec.match_file(found.name))
         return
     for match in sorted(glob.iglob(pattern, root_dir=root)):
         path = root / match
+        if fence is not None and not fence.holds(path.parent):
+            continue
         if path.is_dir():
-            yield from (replace(found, name=f"{match}/{found.name}") for found in walk(path))
+            yield from (replace(found, name=f"{match}/{found.name}") for found in walk(path, fence))
         else:
             yield replace(_single(path), name=Path(match).as_posix())
 
@@ -134,6 +140,7 @@ class _Discovery:
     spool_dir: Path
     stdin: BinaryIO | None
     limits: ArchiveLimits
+    fence: Fence | None = None
     sources: list[Source] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _paths: set[str] = field(default_factory=set)
@@ -143,10 +150,10 @@ class _Discovery:
         self._own_files = os.path.join(os.path.abspath(self.spool_dir), "")
 
     def add(self, argument: _Argument) -> None:
-        if argument.text == STDIN:
+        if argument.text == STDIN and self.fence is None:
             self._add_stream(self.stdin or sys.stdin.buffer, "stdin")
             return
-        for found in argument.found():
+        for found in argument.found(self.fence):
             self._add_found(found, _folder_name(argument.path))
 
     def _add_found(self, found: Found, folder: str) -> None:
@@ -154,6 +161,8 @@ class _Discovery:
         if absolute in self._paths or absolute.startswith(self._own_files):
             return
         self._paths.add(absolute)
+        if self.fence is not None and found.failure is None:
+            found = self._taken(found, self.fence)
         if found.failure is None and _is_fifo(found):
             with found.path.open("rb") as stream:
                 self._add_stream(stream, found.name)
@@ -161,6 +170,15 @@ class _Discovery:
             self._add_archive(found, self._unique(found.name, folder), depth=1)
         else:
             self._append(found, self._unique(found.name, folder))
+
+    def _taken(self, found: Found, fence: Fence) -> Found:
+        """The same file as a copy of our own, so that nothing outside the fence is ever opened."""
+        copy = self._spool() / "taken"
+        try:
+            fence.take(found.path, copy)
+        except OSError as error:
+            return replace(found, failure=unreadable(error))
+        return replace(found, path=copy, byte_length=copy.stat().st_size)
 
     def _add_archive(self, archive: Found, name: str, depth: int) -> None:
         before = len(self.sources)

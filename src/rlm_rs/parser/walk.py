@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlm_rs.core.corpus import Failure
+from rlm_rs.core.ports import Fence
 from rlm_rs.parser.failures import DocumentUnreadable
 from rlm_rs.parser.ignore import IgnoreRules, rules_above
 
@@ -33,11 +34,12 @@ class _Entry:
     rules: IgnoreRules
 
 
-def walk(folder: Path) -> Iterator[Found]:
+def walk(folder: Path, fence: Fence | None = None) -> Iterator[Found]:
     """Regular files below `folder`, by name within each folder, folders in place.
 
     Left out: names that start with a dot, what `.gitignore` files say, devices and sockets. Links are
-    followed, but no folder is entered twice. What cannot be read is yielded with a failure.
+    followed, but no folder is entered twice, nor one outside the fence. What cannot be read is yielded with
+    a failure.
     """
     root = os.path.abspath(folder)
     seen: set[tuple[int, int]] = set()
@@ -45,6 +47,8 @@ def walk(folder: Path) -> Iterator[Found]:
     while pending:
         entry = pending.pop()
         try:
+            if entry.is_folder and fence is not None and not fence.holds(Path(entry.path)):
+                continue
             if entry.is_folder:
                 pending.extend(reversed(_entries(entry, seen)))
             elif found := _file(entry.path, root):
@@ -67,8 +71,16 @@ def _entries(folder: _Entry, seen: set[tuple[int, int]]) -> list[_Entry]:
     with os.scandir(folder.path) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     visible.sort(key=lambda entry: entry.name)
-    found = (_Entry(entry.path, entry.is_dir(), rules) for entry in visible)
+    found = (_Entry(entry.path, _is_folder(entry), rules) for entry in visible)
     return [entry for entry in found if not rules.ignores(entry.path, entry.is_folder)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # a link to itself: what is wrong with it is told where it is read
+        return False
 
 
 def _file(path: str, root: str) -> Found | None:

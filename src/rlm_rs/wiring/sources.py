@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rlm_rs.core.corpus import Source
+from rlm_rs.core.ports import Fence
 from rlm_rs.parser.sources import discover
 
 
-def find_sources(paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None) -> list[Source]:
-    """The documents that paths, folders, globs, archives and `-` stand for.
+def find_sources(
+    paths: Sequence[str], spool: Path, stdin: BinaryIO | None = None, fence: Fence | None = None
+) -> list[Source]:
+    """The documents that paths, folders, globs, archives and `-` stand for; only what a fence holds.
 
     Raises `SourceNotFound`, and `ValidationFailed` when nothing is found.
     """
-    return discover(paths, spool_dir=spool, stdin=stdin)
+    return discover(paths, spool_dir=spool, stdin=stdin, fence=fence)

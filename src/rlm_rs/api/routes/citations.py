@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
 from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Reader
 from rlm_rs.api.parts import ServiceDep
 from rlm_rs.api.schemas import SpanBody, VerifyBody
-from rlm_rs.api.views import CharRange, SpanOut, SpanRefView, VerifiedOut
-from rlm_rs.core.corpus import Corpus, Document
-from rlm_rs.core.errors import (
-    BlobNotFound,
-    DocumentNotFound,
-    SessionExpired,
-    SessionNotFound,
-    ValidationFailed,
-)
-from rlm_rs.core.spans import SpanRef, checksum
-from rlm_rs.orchestrator import lifecycle
-from rlm_rs.orchestrator.ports import Service
-from rlm_rs.orchestrator.sessions import corpus_of
-from rlm_rs.orchestrator.verifying import verify
+from rlm_rs.api.shapes import span_out, span_ref, verified_out
+from rlm_rs.api.views import SpanOut, VerifiedOut
+from rlm_rs.core.errors import BlobNotFound, DocumentNotFound, SessionExpired, SessionNotFound
+from rlm_rs.orchestrator.passages import check_citation, read_span
 
 router = APIRouter(prefix="/v1", tags=["citations"])
-
-MAX_SPAN_CHARS = 1_000_000
 
 
 @router.post(
@@ -35,51 +21,15 @@ MAX_SPAN_CHARS = 1_000_000
 )
 async def get_span(body: SpanBody, caller: Reader, service: ServiceDep) -> SpanOut:
     """The text of a range and a citation of it. A range past the end is cut there."""
-    if body.end_char < body.start_char:
-        raise ValidationFailed(reason="end_char must not be before start_char.")
-    if body.end_char - body.start_char > MAX_SPAN_CHARS:
-        raise ValidationFailed(reason=f"At most {MAX_SPAN_CHARS} characters at a time.")
-    corpus = await _corpus(caller.tenant_id, body.session_id, service)
-    document = _document(corpus, body.doc_id)
-    start = min(body.start_char, document.char_length)
-    end = min(body.end_char, document.char_length)
-    text = await service.ports.texts.read(document, start, end)
-    ref = SpanRef(
-        corpus.tenant_id, corpus.session_id, document.doc_id, document.doc_index, start, end, checksum(text)
+    return span_out(
+        *await read_span(
+            caller.tenant_id, body.session_id, body.doc_id, body.start_char, body.end_char, service
+        )
     )
-    return SpanOut(text=text, ref=SpanRefView(**asdict(ref)))
 
 
 @router.post("/citations/verify", responses=documented(SessionNotFound, SessionExpired))
 async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep) -> VerifiedOut:
     """Recompute a citation from the stored text. A mismatch of any kind is `valid: false`."""
-    ref = SpanRef(**body.ref.model_dump())
-    if ref.tenant_id != caller.tenant_id:
-        raise SessionNotFound(session_id=ref.session_id)
-    corpus = await _corpus(caller.tenant_id, ref.session_id, service)
-    found = await verify(ref, corpus, service.ports.texts)
-    page = None
-    if found.valid:
-        document = corpus.documents[ref.doc_index]
-        page = await service.ports.texts.page_of(document, ref.start_char)
-    return VerifiedOut(
-        valid=found.valid,
-        text=found.text,
-        source_name=found.source_name,
-        page=page,
-        char_range=CharRange(start_char=ref.start_char, end_char=ref.end_char),
-        reason=found.reason,
-    )
-
-
-async def _corpus(tenant_id: str, session_id: str, service: Service) -> Corpus:
-    # raises for a session that has expired
-    await lifecycle.session_view(tenant_id, session_id, service)
-    return await corpus_of(tenant_id, session_id, service.ports.catalog)
-
-
-def _document(corpus: Corpus, doc_id: str) -> Document:
-    for document in corpus.documents:
-        if document.doc_id == doc_id:
-            return document
-    raise DocumentNotFound(doc_id=doc_id, session_id=corpus.session_id)
+    ref = span_ref(body.ref)
+    return verified_out(ref, *await check_citation(caller.tenant_id, ref, service))
