@@ -9,6 +9,7 @@ from source_tree import PACKAGE, PARSER_SERVICE, Module
 CORE = {"core", "sandbox.protocol", "version"}
 APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry"}
 ADAPTERS = {"parser", "storage", "providers", "runners", "search"}
+QUALITY = {"evaluation", "finetune"}
 
 # part: (parts of the package it may import, distributions it may import; None: any)
 ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
@@ -20,10 +21,10 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "providers": (CORE | {"sandbox"}, None),
     "runners": (CORE | {"sandbox"}, None),
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
-    "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
+    "wiring": (APPLICATION | ADAPTERS | {"sandbox", "evaluation"}, {"pydantic"}),
     "health": (APPLICATION, set()),
     "library": (APPLICATION, set()),
-    "cli": (APPLICATION | {"api"}, {"click", "rich"}),
+    "cli": (APPLICATION | {"api"} | QUALITY, {"click", "rich"}),
     "api": (APPLICATION, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
     "mcp": (APPLICATION, {"mcp", "pydantic", "orjson"}),
     "worker_entrypoint": (APPLICATION, set()),
@@ -32,7 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "evaluation": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
     "finetune": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
     "search": (CORE | {"sandbox"}, None),
-    "testing": (APPLICATION | ADAPTERS | {"sandbox"}, {"pytest"}),
+    "testing": (APPLICATION | ADAPTERS | QUALITY | {"sandbox"}, {"pytest"}),
     "version": (set(), set()),
     "__main__": ({"cli"}, set()),
     "__init__": ({"version", "core", "library", "orchestrator"}, set()),

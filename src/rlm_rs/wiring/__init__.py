@@ -57,4 +57,6 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         merge_gap_chars=settings.citation_merge_gap_chars,
         prices=prices,
         windows=settings.windows(),
+        keep_traces=settings.enable_return_trace,
+        redact_traces=settings.enable_trace_redaction,
     )
