@@ -55,7 +55,7 @@ def _redacted(value: Any, name: str, hidden: bool = False) -> Any:
             return {f"key_{n}": _redacted(inner, "", hidden) for n, (_, inner) in enumerate(items)}
         return {key: _redacted(inner, key, hidden) for key, inner in items}
     if isinstance(value, list | tuple):
-        return [_redacted(inner, name, hidden) for inner in value]
+        return [_redacted(inner, "", hidden) for inner in value]
     if isinstance(value, str):
         return value if name in _KEPT_TEXTS else REDACTED
     return REDACTED if hidden and not isinstance(value, bool) else value
