@@ -78,7 +78,8 @@ async def evaluation_of(tenant_id: str, execution_id: str, service: Service) -> 
     run = await replayed(service.ports.log, tenant_id, execution_id)
     record = await service.evaluations.get_evaluation(tenant_id, execution_id)
     if record is None:
-        if run.finished is not None and (reason := why_not(run)):
+        may_still_be = run.finished is None and run.execution.mode == "ANSWERER"
+        if not may_still_be and (reason := why_not(run)):
             raise ValidationFailed(reason=f"{execution_id} has no evaluation: {reason}")
         raise EvaluationNotFound(execution_id=execution_id)
     return run, record
