@@ -3,7 +3,7 @@ RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-datasets lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +16,9 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+test-datasets: setup-ci ## Load what is built with the datasets library, offline
+	RLM_TEST_DATASETS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(PYTHON) -m pytest tests/datasets
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .

@@ -1,4 +1,4 @@
-"""Forty executions of mixed quality: five questions, each answered by eight policies, judged by one script."""
+"""Forty executions of mixed quality: five questions, each answered by eight policies and judged."""
 
 from __future__ import annotations
 

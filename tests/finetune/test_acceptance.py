@@ -1,4 +1,4 @@
-"""From forty executions of mixed quality to datasets: every row is what the journal and the model know of it."""
+"""From forty executions of mixed quality to datasets: every row is what journal and model know of it."""
 
 from __future__ import annotations
 

@@ -52,10 +52,11 @@ def _weights(chosen: dict[str, Any]) -> Weights:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("chat", "seed")),
+    type=click.Choice(("chat", "completion", "seed")),
     default="chat",
     show_default=True,
-    help="chat: messages, as trainers take them. seed: input and output as texts.",
+    help="SFT rows: chat is messages; completion is prompt and completion, to learn the code alone; seed is "
+    "input and output as texts.",
 )
 @click.option("--min-faithfulness", type=float, metavar="X", help="SFT only from answers judged at least so.")
 @click.option("--min-relevancy", type=float, metavar="X", help="The same for answer relevancy.")
@@ -150,21 +151,19 @@ def evaluate(traces: str, status: str | None, output: str | None, **chosen: Any)
 
     Every mean says over how many executions it is. No model is asked.
     """
+    import json
     from pathlib import Path
 
-    import orjson
-
     from rlm_rs.cli.amounts import count
-    from rlm_rs.cli.streams import say, tell
+    from rlm_rs.cli.streams import say_json, tell
     from rlm_rs.finetune.evaluate import evaluate as evaluated
     from rlm_rs.finetune.export import read_traces
 
     report = evaluated((trace for _, trace in read_traces(Path(traces))), status, _weights(chosen))
-    text = orjson.dumps(report, option=orjson.OPT_INDENT_2).decode()
     if output is None:
-        say(text)
+        say_json(report)
     else:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
-        Path(output).write_text(text + "\n", encoding="utf-8")
+        Path(output).write_text(f"{json.dumps(report, indent=2)}\n", encoding="utf-8")
         tell(f"{count(report['executions'], 'execution')} reported in {output}.")
     return 0 if report["executions"] else 1

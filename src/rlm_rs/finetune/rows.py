@@ -1,7 +1,8 @@
 """Rows for trainers, from traces.
 
-The chat form is what trainers such as TRL take as it is: `messages` for SFT, `prompt`, `chosen` and
-`rejected` as messages for DPO. The seed form has texts: `input` and `output`, and the same three for DPO.
+The chat and completion forms are what trainers such as TRL take as they are: `messages`, or `prompt` and
+`completion`, for SFT; `prompt`, `chosen` and `rejected`, as messages, for DPO. The seed form has texts:
+`input` and `output`, and the same three for DPO.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rlm_rs.core.tokens import estimated_tokens
 from rlm_rs.orchestrator.tracing.building import prompt_messages
 from rlm_rs.orchestrator.tracing.redaction import is_redacted
 
-Form = Literal["chat", "seed"]
+Form = Literal["chat", "completion", "seed"]
 
 
 def usable(trace: Mapping[str, Any]) -> str | None:
@@ -66,8 +67,10 @@ def sft_row(
     if form == "seed":
         more = {**metadata, "reward": reward, "metrics": trace["metrics"]}
         return {"input": turn["root_prompt"], "output": said if whole_reply else code, "metadata": more}
-    messages = [*prompt_messages(turn), {"role": "assistant", "content": said}]
-    return {"messages": messages, "metadata": metadata}
+    prompt, reply = prompt_messages(turn), [{"role": "assistant", "content": said}]
+    if form == "completion":
+        return {"prompt": prompt, "completion": reply, "metadata": metadata}
+    return {"messages": [*prompt, *reply], "metadata": metadata}
 
 
 def program(trace: Mapping[str, Any]) -> str:
