@@ -23,7 +23,8 @@ from rlm_rs.orchestrator import runtime
 from rlm_rs.orchestrator.executions import Choices, NewExecution, cancel, go_on, submit
 from rlm_rs.orchestrator.lifecycle import delete_session, ingest_session
 from rlm_rs.orchestrator.ports import Ports
-from rlm_rs.orchestrator.tracing.building import prompt_messages, trace_checksum
+from rlm_rs.orchestrator.sessions import corpus_of
+from rlm_rs.orchestrator.tracing.building import prompt_messages, trace_checksum, trace_of
 from rlm_rs.orchestrator.tracing.redaction import redacted
 from rlm_rs.orchestrator.tracing.stored import live_trace, read_trace, trace_uri
 from rlm_rs.providers.openai import OpenAIConfig, OpenAIProvider
@@ -205,6 +206,16 @@ async def test_a_prompt_that_cannot_be_had_exactly_is_left_out(served: Serving) 
     VALIDATOR.validate(trace)
     assert trace["turns"][0]["root_prompt"]
     assert trace["turns"][1]["root_prompt"] is None
+
+
+async def test_prompts_beyond_what_a_trace_holds_are_left_out(served: Serving) -> None:
+    run = await answered(served)
+    ports, execution = served.service.ports, run.execution
+    events = [event for _, event in await ports.log.events(MINE, execution.execution_id)]
+    corpus = await corpus_of(MINE, execution.session_id, ports.catalog)
+    trace = await trace_of(events, corpus, None, ports, prompt_chars=run.turns[0].reply.prompt_chars + 1)
+    VALIDATOR.validate(trace)
+    assert [turn["root_prompt"] is None for turn in trace["turns"]] == [False, False, *[True] * 6]
 
 
 async def test_over_the_wire_the_prompts_are_those_the_server_saw(tmp_path: Path) -> None:

@@ -23,20 +23,32 @@ from rlm_rs.orchestrator.tracing.prompts import sent_prompt
 from rlm_rs.sandbox.protocol import Final, StepResult, SubcallRequest
 
 TRACE_VERSION = "rlm_trace_v1"
+PROMPT_CHARS = 64_000_000
+"""Characters of root prompts a trace holds: each has the turns before it once more, and they add up."""
+
 UNSEALED = ("checksum", "evaluation")
 """What the checksum does not cover: itself, and what is only known later and may change."""
 
 
 async def trace_of(
-    events: Sequence[Event], corpus: Corpus, session: SessionRecord | None, ports: Ports
+    events: Sequence[Event],
+    corpus: Corpus,
+    session: SessionRecord | None,
+    ports: Ports,
+    *,
+    prompt_chars: int = PROMPT_CHARS,
 ) -> dict[str, Any]:
-    """The artefact of an execution as far as these events go, sealed with its checksum."""
+    """The artefact of an execution as far as these events go, sealed with its checksum.
+
+    prompt_chars: root prompts beyond so many characters are left out.
+    """
     runs = _runs(events)
     run = runs[-1]
-    turns = [
-        await _turn(turn, before, after, corpus, ports)
-        for turn, before, after in zip(run.turns, *_around_turns(events, runs), strict=True)
-    ]
+    turns, room = [], prompt_chars
+    for turn, before, after in zip(run.turns, *_around_turns(events, runs), strict=True):
+        messages = await sent_prompt(turn.reply, before, corpus, ports) if room > 0 else None
+        room -= turn.reply.prompt_chars
+        turns.append(_turn(turn, before, after, messages, corpus))
     return sealed(
         {
             "schema_version": TRACE_VERSION,
@@ -139,9 +151,10 @@ def _document(document: Document) -> dict[str, Any]:
     return {**found, "ingest_status": str(document.ingest_status)}
 
 
-async def _turn(turn: Turn, before: Run, after: Run, corpus: Corpus, ports: Ports) -> dict[str, Any]:
+def _turn(
+    turn: Turn, before: Run, after: Run, messages: Sequence[Message] | None, corpus: Corpus
+) -> dict[str, Any]:
     reply, step = turn.reply, turn.step
-    messages = await sent_prompt(reply, before, corpus, ports)
     return {
         "turn_index": turn.index,
         **_prompt(messages, reply.prompt_version),

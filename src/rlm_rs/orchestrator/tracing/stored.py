@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Any
 
@@ -28,7 +29,8 @@ async def keep_trace(run: Run, ports: Ports) -> None:
     """Write the trace of an execution that has ended; one that is there stays as it is."""
     execution = run.execution
     trace = await live_trace(execution.tenant_id, execution.execution_id, ports)
-    await ports.blobs.put(trace_uri(run, ports.bucket), gzip.compress(canonical(trace), 6, mtime=0))
+    packed = await asyncio.to_thread(lambda: gzip.compress(canonical(trace), 6, mtime=0))
+    await ports.blobs.put(trace_uri(run, ports.bucket), packed)
 
 
 async def read_trace(tenant_id: str, execution_id: str, ports: Ports) -> dict[str, Any]:
