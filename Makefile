@@ -4,6 +4,7 @@ PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
 .PHONY: help setup setup-ci test test-notebooks test-inspect lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-datasets test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -19,6 +20,8 @@ test: setup ## Run the tests
 
 test-notebooks: setup-ci ## Run the notebooks in examples/
 	$(PYTHON) -m pytest tests/notebooks
+test-datasets: setup-ci ## Load what is built with the datasets library, offline
+	RLM_TEST_DATASETS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(PYTHON) -m pytest tests/datasets
 
 test-inspect: ## Run a suite by Inspect, in an environment of its own
 	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"

@@ -10,6 +10,7 @@ not run, and the exit code is 1 if a page would change; a test compares what com
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ E = TypeVar("E", bound=Exception)
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_COLUMNS = 100
+TRACE_SCHEMA = ROOT / "src/rlm_rs/orchestrator/tracing/rlm_trace_v1.schema.json"
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 COMMAND_AND_OUTPUT = re.compile(r"(```sh\n((?:(?!```).)*)```\n\n```text output\n).*?(```)", re.DOTALL)
@@ -230,7 +232,37 @@ def shape(schema: dict[str, Any], described: dict[str, Any]) -> str:
     return ", ".join(fields) or str(found.get("format") or found.get("type") or "text")
 
 
+def trace_fields() -> str:
+    """Every field of a trace: its name, its type, what it is."""
+    schema = json.loads(TRACE_SCHEMA.read_text(encoding="utf-8"))
+    head = ("field", "type", "what it is")
+    parts = ["### The trace\n", table(head, fields_of(schema))]
+    for name in ("execution", "session", "metrics", "evaluation"):
+        parts += [f"### {name}\n", table(head, fields_of(schema["properties"][name]))]
+    parts += ["### documents, each\n", table(head, fields_of(schema["properties"]["documents"]["items"]))]
+    parts += ["### turns, each\n", table(head, fields_of(schema["$defs"]["turn"]))]
+    return "\n".join(parts)
+
+
+def fields_of(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The fields of an object's schema."""
+    return [
+        (f"`{name}`", kind_of(field), field.get("description", ""))
+        for name, field in schema["properties"].items()
+    ]
+
+
+def kind_of(field: dict[str, Any]) -> str:
+    """A field's type in a word or two."""
+    if "anyOf" in field:
+        return kind_of(field["anyOf"][0])
+    kind = field.get("type") or ("text" if "enum" in field or "const" in field else "object")
+    kinds = [kind] if isinstance(kind, str) else kind
+    return " or ".join({"string": "text", "array": "list"}.get(k, k) for k in kinds) if field else "any"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "trace-fields": trace_fields,
     "settings": settings,
     "budgets": budgets,
     "errors": all_errors,

@@ -125,8 +125,18 @@ class Settings(BaseSettings):
     import_uri_prefixes: str | None = Field(
         None, description="URI prefixes, separated by commas, that every tenant may import documents from"
     )
-    enable_return_trace: bool = Field(True, description="traces of executions can be asked for")
+    enable_return_trace: bool = Field(True, description="traces are kept and can be asked for")
     enable_trace_redaction: bool = Field(False, description="texts are left out of every trace")
+    enable_eval_judge: bool = Field(
+        False,
+        description="completed executions are evaluated: baseline, judge, reference scores; costs calls",
+    )
+    eval_judge_model: str | None = Field(
+        None, description="model that judges answers; by default the execution's root model"
+    )
+    eval_baseline: bool = Field(
+        True, description="evaluations also ask the root model with all documents in its window, if they fit"
+    )
     enable_metrics: bool = Field(True, description="metrics at /metrics")
     worker_mode: WorkerMode = Field(
         "all", description="what this process works on: all, ingestion, orchestrator or none"

@@ -9,6 +9,7 @@ from source_tree import PACKAGE, PARSER_SERVICE, Module
 CORE = {"core", "sandbox.protocol", "version"}
 APPLICATION = CORE | {"orchestrator", "wiring", "settings", "health", "library", "telemetry", "waiting"}
 ADAPTERS = {"parser", "storage", "providers", "runners", "search", "tools"}
+QUALITY = {"evaluation", "finetune"}
 
 # the step protocol, alone of the sandbox; what is sent and answered, alone of the API
 SHOWN = ("sandbox.protocol", "api.views", "api.schemas", "api.shapes")
@@ -25,12 +26,12 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "runners": (CORE | {"sandbox"}, None),
     "tools": (CORE, None),
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
-    "wiring": (APPLICATION | ADAPTERS | {"sandbox"}, {"pydantic"}),
+    "wiring": (APPLICATION | ADAPTERS | {"sandbox", "evaluation"}, {"pydantic"}),
     "health": (APPLICATION, set()),
     "library": (APPLICATION, set()),
     "waiting": (set(), set()),
     "client": (APPLICATION | {"api.views"}, {"httpx2", "pydantic", "orjson"}),
-    "cli": (APPLICATION | {"api", "client", "mcp", "suites"}, {"click", "rich"}),
+    "cli": (APPLICATION | {"api", "client", "mcp", "suites"} | QUALITY, {"click", "rich"}),
     "api": (APPLICATION | {"mcp"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
     "mcp": (
         APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},
@@ -43,7 +44,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "finetune": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
     "suites": (APPLICATION | {"evaluation"}, {"pydantic", "markdown_it", "inspect_ai"}),
     "search": (CORE | {"sandbox"}, None),
-    "testing": (APPLICATION | ADAPTERS | {"sandbox"}, {"pytest"}),
+    "testing": (APPLICATION | ADAPTERS | QUALITY | {"sandbox"}, {"pytest"}),
     "version": (set(), set()),
     "__main__": ({"cli"}, set()),
     "__init__": ({"version", "client", "core", "library", "orchestrator"}, set()),

@@ -30,6 +30,7 @@ from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.parse import parse_file
 from rlm_rs.storage.blobs import MemoryBlobs
 from rlm_rs.storage.memory import MemoryCatalog, MemoryJournal
+from rlm_rs.storage.memory_evaluations import MemoryEvaluations
 from rlm_rs.storage.memory_work import MemoryWork
 from rlm_rs.testing.models import ScriptedModel
 
@@ -108,6 +109,7 @@ def serving(directory: Path, model: ModelProvider | None = None) -> Serving:
         work=MemoryWork(),
         parser=LocalStoredParser(parser, blobs, spool),
         spool=spool,
+        evaluations=MemoryEvaluations(),
         models=lambda root, sub: Models(root or "scripted-root", sub or "scripted-sub"),
         import_prefixes=("s3://shared/open/",),
     )

@@ -17,7 +17,17 @@ from rlm_rs.api.envelope import install
 from rlm_rs.api.gate import MCP_PATH, Gate
 from rlm_rs.api.mcp_endpoint import McpEndpoint
 from rlm_rs.api.parts import Parts
-from rlm_rs.api.routes import audit, chat, citations, events, executions, health, runtime, sessions
+from rlm_rs.api.routes import (
+    audit,
+    chat,
+    citations,
+    evaluation,
+    events,
+    executions,
+    health,
+    runtime,
+    sessions,
+)
 from rlm_rs.settings import load_settings
 from rlm_rs.telemetry.logs import configure_logging
 from rlm_rs.telemetry.metrics import Metrics
@@ -28,7 +38,7 @@ DESCRIPTION = (
     "Recursive Language Models over document collections far larger than a model's context window, "
     "with citations anyone can re-check. Every response that is not 2xx is an error envelope."
 )
-ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health)
+ROUTERS = (sessions, executions, evaluation, events, runtime, citations, chat, audit, health)
 
 Wired = Callable[[], Wiring]
 

@@ -27,6 +27,7 @@ def _not_blank(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_encodable)]
 Name = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_encodable)]
+References = Annotated[list[Annotated[Text, Field(max_length=100_000)]], Field(max_length=20)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_encodable)]
 
 
@@ -100,7 +101,10 @@ class SessionBody(Body):
 
 
 class ExecutionOptionsBody(Body):
-    """How an execution is answered. synchronous: the response waits, up to the timeout, for the end."""
+    """How an execution is answered. synchronous: the response waits, up to the timeout, for the end.
+
+    evaluate: whether its answer is evaluated afterwards; by default as ENABLE_EVAL_JUDGE has it.
+    """
 
     return_trace: bool = False
     redact_trace: bool = False
@@ -108,6 +112,7 @@ class ExecutionOptionsBody(Body):
     synchronous_timeout_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 60.0
     output_mode: Literal["ANSWER", "CONTEXTS"] = "ANSWER"
     context_shape: Literal["documents", "text"] = "documents"
+    evaluate: bool | None = None
 
 
 Question = Annotated[
@@ -131,6 +136,17 @@ class ExecutionBody(Body):
     output_schema: dict[str, Any] | None = Field(
         None, description="JSON Schema that the final answer must satisfy"
     )
+    reference_answers: Annotated[
+        References | None, Field(description="right answers, to score this one against when it is evaluated")
+    ] = None
+
+
+class RecomputeBody(Body):
+    """An evaluation to make, or to make again. recompute_baseline: ask the baseline afresh."""
+
+    recompute_baseline: bool = False
+    reference_answers: References | None = None
+    timeout_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 60.0
 
 
 class RuntimeOptionsBody(Body):

@@ -25,6 +25,7 @@ from rlm_rs.api.views import (
     CitationView,
     ContextView,
     DocumentView,
+    EvaluationOut,
     ExecutionOut,
     ExecutionRow,
     Readiness,
@@ -39,11 +40,14 @@ from rlm_rs.api.views import (
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Document
 from rlm_rs.core.execution import Run
-from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionRecord
+from rlm_rs.core.records import EvaluationRecord, ExecutionRecord, ExecutionStatus, SessionRecord
 from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.executions import Choices, NewExecution
 from rlm_rs.orchestrator.lifecycle import NewDocument, NewSession, SessionView
+from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.runtime import NewRuntime, StepView
+from rlm_rs.orchestrator.tracing.evaluated import evaluation_of_run
+from rlm_rs.orchestrator.tracing.stored import trace_uri
 from rlm_rs.orchestrator.uploads import StoredUpload
 from rlm_rs.orchestrator.verifying import Verification
 
@@ -121,7 +125,12 @@ def _document(document: Document) -> DocumentView:
     )
 
 
-def execution_out(run: Run) -> ExecutionOut:
+def status_of(run: Run) -> ExecutionStatus:
+    """Where an execution stands."""
+    return run.finished.status if run.finished else ExecutionStatus.RUNNING
+
+
+def execution_out(run: Run, ports: Ports) -> ExecutionOut:
     """An execution as its journal has it. In CONTEXTS mode there is no answer but the contexts."""
     execution, end = run.execution, run.finished
     return ExecutionOut(
@@ -129,7 +138,7 @@ def execution_out(run: Run) -> ExecutionOut:
         session_id=execution.session_id,
         mode=execution.mode,
         output_mode=execution.output_mode,
-        status=end.status if end else ExecutionStatus.RUNNING,
+        status=status_of(run),
         question=execution.question,
         answer=end.answer if end else None,
         value=end.value if end else None,
@@ -143,7 +152,20 @@ def execution_out(run: Run) -> ExecutionOut:
         started_at=instant(execution.created_at),
         completed_at=instant(end.at) if end else None,
         parent_id=execution.parent.execution_id if execution.parent else None,
+        trace_s3_uri=_trace_uri(run, ports),
     )
+
+
+def _trace_uri(run: Run, ports: Ports) -> str | None:
+    asked = run.execution.options.get("return_trace") and run.execution.parent is None
+    return trace_uri(run, ports.bucket) if asked and run.finished and ports.keep_traces else None
+
+
+def evaluation_out(run: Run, record: EvaluationRecord) -> EvaluationOut:
+    """How good an execution's answer is."""
+    found = evaluation_of_run(run, record)
+    found |= {name: instant(found[name]) for name in ("created_at", "updated_at")}
+    return EvaluationOut.model_validate(found)
 
 
 def _consumed(run: Run) -> dict[str, Any]:
@@ -166,12 +188,18 @@ def new_execution(body: ExecutionBody) -> NewExecution:
     options = body.options
     return NewExecution(
         question=body.question,
-        choices=_choices(body.models, body.budgets, _trace_options(options)),
+        choices=_choices(body.models, body.budgets, {**_trace_options(options), **_evaluation(body)}),
         output_mode=options.output_mode,
         context_shape=options.context_shape,
         continue_from=body.continue_from,
         output_schema=body.output_schema,
     )
+
+
+def _evaluation(body: ExecutionBody) -> dict[str, Any]:
+    """What was said of evaluating it, and nothing where nothing was."""
+    said = {"evaluate": body.options.evaluate, "reference_answers": body.reference_answers}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def new_runtime(body: RuntimeBody) -> NewRuntime:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from rlm_rs.core.corpus import IngestStatus
-from rlm_rs.core.records import ExecutionStatus, SessionStatus
+from rlm_rs.core.records import EvaluationStatus, ExecutionStatus, SessionStatus
 
 
 class DocumentView(BaseModel):
@@ -160,6 +160,7 @@ class ExecutionOut(BaseModel):
     started_at: datetime
     completed_at: datetime | None = None
     parent_id: str | None = None
+    trace_s3_uri: str | None = None
 
 
 class ExecutionRow(BaseModel):
@@ -288,6 +289,61 @@ class VerifiedOut(BaseModel):
     page: int | None = None
     char_range: CharRange | None = None
     reason: str | None = None
+
+
+class EvaluationCallView(BaseModel):
+    """One paid call of an evaluation."""
+
+    purpose: str
+    model: str
+    cache_hit: bool
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class EvaluationSpend(BaseModel):
+    """What an evaluation cost, apart from its execution; cost_usd is null if a price is unknown."""
+
+    calls: int
+    cache_hits: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class EvaluationOut(BaseModel):
+    """How good an answer is. Scores are from 0 to 1, null with a reason in skip_reasons.
+
+    judge_metrics, judge_details and reference_scores: by whose answer it is, `answerer` or `baseline`.
+    """
+
+    evaluation_id: str
+    execution_id: str
+    session_id: str
+    tenant_id: str
+    status: EvaluationStatus
+    revision: int
+    failure: str | None
+    question: str
+    answer: str | None
+    baseline_status: str = Field(examples=["COMPLETED", "SKIPPED"])
+    baseline_skip_reason: str | None = Field(examples=["CONTEXT_WINDOW_EXCEEDED"])
+    baseline_model: str | None
+    baseline_answer: str | None
+    baseline_input_tokens: int | None
+    baseline_context_window: int | None
+    judge_model: str | None
+    judge_metrics: dict[str, dict[str, float | None]]
+    skip_reasons: dict[str, dict[str, str]]
+    judge_details: dict[str, dict[str, Any]]
+    contexts_used: str | None
+    reference_answers: list[str]
+    reference_scores: dict[str, dict[str, float]]
+    calls: list[EvaluationCallView]
+    spend: EvaluationSpend
+    created_at: datetime
+    updated_at: datetime
 
 
 class AuditRow(BaseModel):

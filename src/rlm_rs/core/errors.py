@@ -51,6 +51,10 @@ class ExecutionNotFound(RlmError):
     code, status = "EXECUTION_NOT_FOUND", 404
 
 
+class EvaluationNotFound(ExecutionNotFound):
+    """Execution {execution_id} was not evaluated. Recompute its evaluation, or set ENABLE_EVAL_JUDGE."""
+
+
 class DocumentNotFound(RlmError):
     """There is no document {doc_id} in session {session_id}."""
 

@@ -118,7 +118,8 @@ class RootReplied(_Stamped):
 
     exhausted: the status to end with, when this was the one question for a best answer.
     state: what replaces the state kept so far, where a client writes the code. cached_at: URI of the call's
-    record in the call cache. cost_usd is None when the model's price is unknown.
+    record in the call cache. cost_usd is None when the model's price is unknown. prompt_sha256 is over the
+    messages that were sent, empty where none were.
     """
 
     turn: int
@@ -132,6 +133,7 @@ class RootReplied(_Stamped):
     cost_usd: float | None = None
     prompt_chars: int = 0
     prompt_version: str = ""
+    prompt_sha256: str = ""
     exhausted: str | None = None
     state: Mapping[str, Any] | None = None
     cache_hit: bool = False

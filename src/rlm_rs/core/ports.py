@@ -15,6 +15,7 @@ from rlm_rs.core.records import (
     ApiKeyRecord,
     AuditRecord,
     DocumentRecord,
+    EvaluationRecord,
     ExecutionRecord,
     ExecutionStatus,
     SessionRecord,
@@ -161,6 +162,22 @@ class Catalog(Protocol):
 
     async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
         """How many executions of a tenant have that status."""
+
+
+class Evaluations(Protocol):
+    """Evaluations of executions, one for each that was evaluated."""
+
+    async def put_evaluation(self, evaluation: EvaluationRecord) -> bool:
+        """Write an execution's evaluation, unless one with a higher revision stands there.
+
+        Returns whether it was written. So what was asked for last is what stands in the end.
+        """
+
+    async def get_evaluation(self, tenant_id: str, execution_id: str) -> EvaluationRecord | None:
+        """The evaluation of that tenant's execution, or None."""
+
+    async def delete_evaluation(self, tenant_id: str, execution_id: str) -> None:
+        """Remove an evaluation. Removing nothing is not an error."""
 
 
 class Work(Protocol):

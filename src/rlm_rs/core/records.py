@@ -110,16 +110,78 @@ class AuditRecord:
     status: int
 
 
+class EvaluationStatus(StrEnum):
+    """Life of an evaluation. RUNNING also while it waits for a worker."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationCall:
+    """One paid call of an evaluation. purpose: `baseline`, or the metric and whose answer it judged.
+
+    cached_at: URI of its record in the call cache, which holds the prompt.
+    """
+
+    purpose: str
+    model: str
+    cached_at: str
+    cache_hit: bool = False
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """How good an execution's answer is. Times are seconds since the epoch.
+
+    revision counts the requests to evaluate it, from 1; with renew_baseline the baseline is asked afresh.
+    baseline_*: what the root model answers with all documents in its window; None until it was asked, and a
+    skip reason where it was not. judge_metrics: by whose answer it is (`answerer`, `baseline`) and metric,
+    None where there is no score; skip_reasons and judge_details likewise. reference_scores: by whose answer
+    and score. failure: why an evaluation FAILED, one sentence.
+    """
+
+    tenant_id: str
+    session_id: str
+    execution_id: str
+    evaluation_id: str
+    created_at: float
+    updated_at: float
+    revision: int = 1
+    status: EvaluationStatus = EvaluationStatus.RUNNING
+    renew_baseline: bool = False
+    failure: str | None = None
+    baseline_status: str = "RUNNING"
+    baseline_skip_reason: str | None = None
+    baseline_model: str | None = None
+    baseline_answer: str | None = None
+    baseline_input_tokens: int | None = None
+    baseline_context_window: int | None = None
+    judge_model: str | None = None
+    judge_metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    skip_reasons: dict[str, dict[str, str]] = field(default_factory=dict)
+    judge_details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contexts_used: str | None = None
+    reference_answers: tuple[str, ...] = ()
+    reference_scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    calls: tuple[EvaluationCall, ...] = ()
+
+
 class WorkKind(StrEnum):
     """What a worker can be asked to do."""
 
     INGESTION = "ingestion"
     EXECUTION = "execution"
+    EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A session to ingest or an execution to drive, held under a lease.
+    """A session to ingest, an execution to drive or to evaluate, held under a lease.
 
     attempts counts the claims so far, this one included; cancel_requested: somebody wants it stopped.
     """

@@ -24,6 +24,7 @@ from rlm_rs.api.shapes import (
     session_out,
     span_out,
     span_ref,
+    status_of,
     step_out,
     tool_requests_of,
     verified_out,
@@ -93,15 +94,16 @@ class EmbeddedEngine:
 
     async def get_execution(self, execution_id: str) -> ExecutionOut:
         """An execution as it stands."""
-        return execution_out(await replayed(self.service.ports.log, self.tenant_id, execution_id))
+        return self._execution_out(await replayed(self.service.ports.log, self.tenant_id, execution_id))
 
     async def wait_execution(self, execution_id: str, seconds: float) -> ExecutionOut:
         """An execution once it has ended, or as it stands when the time is over."""
-        return execution_out(await executions.wait(self.tenant_id, execution_id, seconds, self.service))
+        run = await executions.wait(self.tenant_id, execution_id, seconds, self.service)
+        return self._execution_out(run)
 
     async def cancel_execution(self, execution_id: str) -> ExecutionOut:
         """Ask an execution to stop."""
-        return execution_out(await executions.cancel(self.tenant_id, execution_id, self.service))
+        return self._execution_out(await executions.cancel(self.tenant_id, execution_id, self.service))
 
     def follow(self, execution_id: str) -> AsyncGenerator[tuple[int, Event]]:
         """The numbered events of an execution, those to come as they come."""
@@ -141,6 +143,9 @@ class EmbeddedEngine:
         cited = span_ref(ref)
         return verified_out(cited, *await check_citation(self.tenant_id, cited, self.service))
 
+    def _execution_out(self, run: Run) -> ExecutionOut:
+        return execution_out(run, self.service.ports)
+
 
 def _started(run: Run) -> StartedOut:
-    return StartedOut(execution_id=run.execution.execution_id, status=execution_out(run).status)
+    return StartedOut(execution_id=run.execution.execution_id, status=status_of(run))

@@ -14,7 +14,7 @@ from rlm_rs.core.answers import Answer, CheckedCitation
 from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets
 from rlm_rs.core.citing import Citation
 from rlm_rs.core.corpus import Corpus
-from rlm_rs.core.errors import ExecutionNotFound, Fenced, SessionNotFound, ValidationFailed
+from rlm_rs.core.errors import ExecutionNotFound, Fenced, ValidationFailed
 from rlm_rs.core.execution import (
     CancelRequested,
     Event,
@@ -37,7 +37,7 @@ from rlm_rs.orchestrator.following import following
 from rlm_rs.orchestrator.lifecycle import ready_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
-from rlm_rs.orchestrator.sessions import corpus_of
+from rlm_rs.orchestrator.sessions import corpus_left, corpus_of
 from rlm_rs.orchestrator.verifying import verify
 from rlm_rs.sandbox.protocol import ContextShape
 
@@ -356,11 +356,7 @@ async def cancelled(tenant_id: str, execution_id: str, ports: Ports) -> Run:
 
 async def documents_left(run: Run, ports: Ports) -> Corpus:
     """The documents of an execution's session, none if the session is gone."""
-    execution = run.execution
-    try:
-        return await corpus_of(execution.tenant_id, execution.session_id, ports.catalog)
-    except SessionNotFound:
-        return Corpus(execution.tenant_id, execution.session_id, ())
+    return await corpus_left(run.execution.tenant_id, run.execution.session_id, ports.catalog)
 
 
 async def wait(tenant_id: str, execution_id: str, timeout_seconds: float, service: Service) -> Run:

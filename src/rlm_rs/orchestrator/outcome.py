@@ -14,6 +14,7 @@ from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
 from rlm_rs.core.spans import Range, SpanRef, checksum, is_context, merge, read_ranges
 from rlm_rs.orchestrator.children import CHILD_TAG, PROMPT_TAG
 from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.tracing.stored import keep_trace
 from rlm_rs.sandbox.protocol import Cite
 
 PARTIAL = "The budget ran out before the work was done; this is the best answer from what was seen."
@@ -22,14 +23,17 @@ CANCELLED = "Somebody asked for it to stop before there was an answer."
 
 
 async def finish(run: Run, corpus: Corpus, ports: Ports, problem: Problem | None = None) -> Run:
-    """Write the outcome of an execution and bring its catalog row up to date.
+    """Write the outcome of an execution and its trace, and bring its catalog row up to date.
 
-    Child executions have no row: they are found through their parent's journal.
+    Child executions have no row and no stored trace: they are found through their parent's journal.
     """
     if run.finished is None:
         run = await ports.log.append(run, await outcome(run, corpus, ports, problem))
     await ports.sandbox.drop(run.execution.execution_id)
     if run.execution.parent is None:
+        # before the row: a session that is removed waits for the rows of what still runs
+        if ports.keep_traces:
+            await keep_trace(run, ports)
         await ports.catalog.put_execution(record_of(run))
     return run
 

@@ -11,8 +11,18 @@ from typing import Any, Protocol
 from rlm_rs.core.budget import Budgets
 from rlm_rs.core.errors import ToolFailed
 from rlm_rs.core.execution import Models
-from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredParser, Tools, Work
+from rlm_rs.core.ports import (
+    Blobs,
+    Catalog,
+    Evaluations,
+    ModelProvider,
+    Sandbox,
+    StoredParser,
+    Tools,
+    Work,
+)
 from rlm_rs.core.pricing import Price
+from rlm_rs.core.records import EvaluationRecord
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.in_flight import InFlight
@@ -49,6 +59,16 @@ class NoTools:
 NO_TOOLS = NoTools()
 
 
+class Evaluator(Protocol):
+    """Judges executions."""
+
+    async def evaluate(self, record: EvaluationRecord) -> EvaluationRecord:
+        """The record with the evaluation that is asked for; nothing is stored.
+
+        Raises `ProviderFailed` if a provider is away for now.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything an execution needs. concurrency bounds the sub-calls in flight of one execution.
@@ -56,7 +76,8 @@ class Ports:
     subcall_max_tokens: output tokens of a sub-call that names no limit of its own.
     prices, windows: what the operator says of models, before the built-in tables.
     schemas: what holds answers to an output schema. tools: custom tools; tool_seconds: how long a call of one
-    may take; calls: those under way.
+    may take; calls: those under way. keep_traces: write the trace of each execution that ends; redact_traces:
+    without its texts.
     """
 
     log: EventLog
@@ -77,6 +98,8 @@ class Ports:
     tools: Tools = NO_TOOLS
     tool_seconds: float = 60.0
     calls: InFlight[Any] = field(default_factory=InFlight)
+    keep_traces: bool = True
+    redact_traces: bool = False
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 
@@ -88,6 +111,7 @@ class Service:
     budgets: those of an execution where neither it nor its session says otherwise.
     import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
     parsing: documents of one session parsed at the same time.
+    evaluator: what evaluates executions; evaluate_all: also those whose request does not say so.
     """
 
     ports: Ports
@@ -95,7 +119,10 @@ class Service:
     parser: StoredParser
     spool: Path
     models: Callable[[str | None, str | None], Models]
+    evaluations: Evaluations
     budgets: Budgets = Budgets()
     import_prefixes: tuple[str, ...] = ()
     parsing: int = 4
+    evaluator: Evaluator | None = None
+    evaluate_all: bool = False
     signals: Signals = field(default_factory=Signals)

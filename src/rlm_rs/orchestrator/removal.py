@@ -15,6 +15,7 @@ from rlm_rs.core.records import (
     SessionStatus,
     WorkKind,
 )
+from rlm_rs.orchestrator.evaluating import remove_evaluation
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.uploads import upload_prefix
 
@@ -62,6 +63,8 @@ async def remove_execution(tenant_id: str, execution_id: str, service: Service) 
         if isinstance(event, RootReplied | SubcallResolved) and event.cached_at:
             # its prompt holds what was read; a question that asks the same again is paid again
             await ports.blobs.delete(event.cached_at)
+    if evaluation := await service.evaluations.get_evaluation(tenant_id, execution_id):
+        await remove_evaluation(evaluation, service)
     await ports.log.remove(tenant_id, execution_id)
     await ports.catalog.delete_execution(tenant_id, execution_id)
 

@@ -146,6 +146,7 @@ def _facts(run: Run, prompt: RootPrompt, completion: Completion) -> dict[str, An
         "cost_usd": completion.cost_usd,
         "prompt_chars": sum(len(message.content) for message in prompt.messages),
         "prompt_version": prompt.version,
+        "prompt_sha256": prompt.digest,
         "cache_hit": completion.cache_hit,
         "cached_at": completion.uri,
         "seconds": reply.seconds,

@@ -24,6 +24,14 @@ async def corpus_of(tenant_id: str, session_id: str, catalog: Catalog) -> Corpus
     return Corpus(tenant_id, session_id, tuple(row.document for row in rows))
 
 
+async def corpus_left(tenant_id: str, session_id: str, catalog: Catalog) -> Corpus:
+    """The documents of a session, none if the session is gone."""
+    try:
+        return await corpus_of(tenant_id, session_id, catalog)
+    except SessionNotFound:
+        return Corpus(tenant_id, session_id, ())
+
+
 async def find_corpus(
     tenant_id: str, fingerprint: str, catalog: Catalog, texts: DocumentTexts
 ) -> Corpus | None:

@@ -20,6 +20,7 @@ from rlm_rs.core.corpus import Corpus, Failure
 from rlm_rs.core.errors import Fenced, ParserFailed, ProviderFailed, SessionNotFound
 from rlm_rs.core.execution import Problem, Run
 from rlm_rs.core.records import WorkItem, WorkKind
+from rlm_rs.orchestrator.evaluating import evaluate, fail_evaluation, queue_evaluation
 from rlm_rs.orchestrator.executions import cancelled, documents_left, go_on
 from rlm_rs.orchestrator.lifecycle import expire_sessions, fail_session, ingest_session
 from rlm_rs.orchestrator.outcome import finish
@@ -205,6 +206,8 @@ class Worker:
     async def _do(self, item: WorkItem) -> None:
         if item.kind == WorkKind.INGESTION:
             await self._ingest(item)
+        elif item.kind == WorkKind.EVALUATION:
+            await self._evaluate(item)
         else:
             await self._drive(item)
 
@@ -212,6 +215,15 @@ class Worker:
         try:
             await ingest_session(item.tenant_id, item.item_id, self._service)
         except ParserFailed as error:
+            raise Retry(error.message) from error
+
+    async def _evaluate(self, item: WorkItem) -> None:
+        if item.attempts > self._limits.max_attempts * PATIENCE:
+            await self._evaluation_failed(item, WORKER_LOST)
+            return
+        try:
+            await evaluate(item.tenant_id, item.item_id, self._service)
+        except ProviderFailed as error:
             raise Retry(error.message) from error
 
     async def _drive(self, item: WorkItem) -> None:
@@ -222,12 +234,14 @@ class Worker:
         if run.finished is not None:
             # the row may be older than the journal
             await finish(run, await documents_left(run, self._service.ports), self._service.ports)
+            await queue_evaluation(run, self._service)
             return
         if item.attempts > self._limits.max_attempts * PATIENCE + len(run.turns):
             await self._give_up(run, item, WORKER_LOST)
             return
         try:
-            await go_on(item.tenant_id, item.item_id, self._service.ports)
+            run, _ = await go_on(item.tenant_id, item.item_id, self._service.ports)
+            await queue_evaluation(run, self._service)
         except ProviderFailed as error:
             if not error.details.get("retryable", True):
                 await self._failed(item, Problem(error.code, error.message))
@@ -248,6 +262,8 @@ class Worker:
     async def _given_up(self, item: WorkItem, reason: str, most: int) -> bool:
         if item.kind == WorkKind.INGESTION:
             return item.attempts >= most and await self._session_failed(item, reason)
+        if item.kind == WorkKind.EVALUATION:
+            return item.attempts >= most and await self._evaluation_failed(item, reason)
         run = await self._service.ports.log.replay(item.tenant_id, item.item_id)
         # an execution that makes progress between its workers' ends is not what ends them
         if item.attempts < most + (len(run.turns) if run else 0):
@@ -261,6 +277,11 @@ class Worker:
     async def _session_failed(self, item: WorkItem, reason: str) -> bool:
         failure = Failure("PARSER_UNAVAILABLE", POISONED.format(attempts=item.attempts, reason=reason))
         await fail_session(item.tenant_id, item.item_id, failure, self._service)
+        return True
+
+    async def _evaluation_failed(self, item: WorkItem, reason: str) -> bool:
+        message = POISONED.format(attempts=item.attempts, reason=reason)
+        await fail_evaluation(item.tenant_id, item.item_id, message, self._service)
         return True
 
     async def _give_up(self, run: Run, item: WorkItem, reason: str) -> None:

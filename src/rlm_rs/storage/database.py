@@ -58,6 +58,10 @@ CREATE INDEX IF NOT EXISTS executions_by_status_and_mode ON executions
      coalesce(json_extract(CAST(record AS TEXT), '$.mode'), 'ANSWERER'), created_at, execution_id);
 CREATE INDEX IF NOT EXISTS executions_by_session_and_status ON executions
     (tenant_id, session_id, json_extract(CAST(record AS TEXT), '$.status'), created_at, execution_id);
+CREATE TABLE IF NOT EXISTS evaluations (
+    tenant_id TEXT NOT NULL, execution_id TEXT NOT NULL, revision INTEGER NOT NULL, record BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, execution_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS work (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL, tenant_id TEXT NOT NULL, item_id TEXT NOT NULL,

@@ -75,4 +75,6 @@ def _ports(
         windows=settings.windows(),
         tools=tools,
         tool_seconds=settings.tool_timeout_seconds,
+        keep_traces=settings.enable_return_trace,
+        redact_traces=settings.enable_trace_redaction,
     )

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlm_rs.core.errors import SettingInvalid
-from rlm_rs.core.ports import AuditLog, Blobs, Catalog, Idempotency, Journal, Keys, Rates, Work
+from rlm_rs.core.ports import AuditLog, Blobs, Catalog, Evaluations, Idempotency, Journal, Keys, Rates, Work
 from rlm_rs.settings import Settings
 from rlm_rs.storage.blobs import DirectoryBlobs
 from rlm_rs.storage.database import Database
 from rlm_rs.storage.pepper import kept_pepper
 from rlm_rs.storage.sqlite import SqliteCatalog, SqliteJournal
+from rlm_rs.storage.sqlite_evaluations import SqliteEvaluations
 from rlm_rs.storage.sqlite_keys import SqliteAuditLog, SqliteKeys
 from rlm_rs.storage.sqlite_limits import RATES_SCHEMA, SqliteIdempotency, SqliteRates
 from rlm_rs.storage.sqlite_work import SqliteWork
@@ -35,6 +36,7 @@ class Stores:
     audit: AuditLog
     idempotency: Idempotency
     rates: Rates
+    evaluations: Evaluations
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     async def close(self) -> None:
@@ -58,6 +60,7 @@ def embedded_stores(settings: Settings) -> Stores:
         audit=SqliteAuditLog(database),
         idempotency=SqliteIdempotency(database),
         rates=SqliteRates(rates),
+        evaluations=SqliteEvaluations(database),
         closing=(database.close, rates.close),
     )
 

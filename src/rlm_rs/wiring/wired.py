@@ -17,7 +17,7 @@ from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
 from rlm_rs.orchestrator.limiter import Limiter
-from rlm_rs.orchestrator.ports import Ports, Service
+from rlm_rs.orchestrator.ports import Evaluator, Ports, Service
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
@@ -31,9 +31,9 @@ from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.stores import Stores, pepper
 
 WORKER_KINDS = {
-    "all": (WorkKind.INGESTION, WorkKind.EXECUTION),
+    "all": (WorkKind.INGESTION, WorkKind.EXECUTION, WorkKind.EVALUATION),
     "ingestion": (WorkKind.INGESTION,),
-    "orchestrator": (WorkKind.EXECUTION,),
+    "orchestrator": (WorkKind.EXECUTION, WorkKind.EVALUATION),
     "none": (),
 }
 
@@ -139,6 +139,9 @@ class Wiring:
         """The engine for many tenants, over these parts."""
         return Service(
             ports=self.ports,
+            evaluations=self.stores.evaluations,
+            evaluator=self._evaluator(self.ports),
+            evaluate_all=self.settings.enable_eval_judge,
             work=self.work,
             parser=self.stored_parser(),
             spool=self.spool,
@@ -147,6 +150,12 @@ class Wiring:
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
         )
+
+    def _evaluator(self, ports: Ports) -> Evaluator:
+        from rlm_rs.evaluation.evaluator import JudgedEvaluator
+
+        settings = self.settings
+        return JudgedEvaluator(ports, settings.eval_judge_model, baseline=settings.eval_baseline)
 
     def stored_parser(self) -> StoredParser:
         """The parser service where one is configured, else the parser of this process."""

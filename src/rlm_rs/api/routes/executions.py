@@ -11,9 +11,9 @@ from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.idempotency import Idempotent
 from rlm_rs.api.pages import Cursor, Limit, growing_page, page
 from rlm_rs.api.parts import PartsDep, ServiceDep
-from rlm_rs.api.projections import code_log, steps_of, trace_of
+from rlm_rs.api.projections import code_log, steps_of
 from rlm_rs.api.schemas import ExecutionBody, WaitBody
-from rlm_rs.api.shapes import contexts_of, execution_out, execution_row, new_execution
+from rlm_rs.api.shapes import contexts_of, execution_out, execution_row, new_execution, status_of
 from rlm_rs.api.views import (
     CodePage,
     ContextsOut,
@@ -36,7 +36,7 @@ from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.orchestrator import executions
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.ports import Service
-from rlm_rs.orchestrator.sessions import corpus_of
+from rlm_rs.orchestrator.tracing.evaluated import evaluated_trace
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
@@ -66,9 +66,10 @@ async def start_execution(
     response.headers["Location"] = f"/v1/executions/{execution_id}"
     if body.options.synchronous:
         timeout = body.options.synchronous_timeout_seconds
-        return execution_out(await executions.wait(caller.tenant_id, execution_id, timeout, service))
+        run = await executions.wait(caller.tenant_id, execution_id, timeout, service)
+        return execution_out(run, service.ports)
     run = await replayed(service.ports.log, caller.tenant_id, execution_id)
-    return StartedOut(execution_id=execution_id, status=execution_out(run).status)
+    return StartedOut(execution_id=execution_id, status=status_of(run))
 
 
 @router.get("/executions", responses=documented())
@@ -104,7 +105,7 @@ async def get_execution(
     if if_none_match and _matches(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})  # type: ignore[return-value]
     response.headers["ETag"] = etag
-    return execution_out(run)
+    return execution_out(run, service.ports)
 
 
 async def recorded(tenant_id: str, execution_id: str, service: Service) -> list[tuple[int, Event]]:
@@ -155,14 +156,10 @@ async def get_trace(
     parts: PartsDep,
     redact: Annotated[bool, Query(description="leave out every word that was written or read")] = False,
 ) -> dict[str, object]:
-    """The trace (`rlm_trace_v1`) of an execution so far: prompts' versions, code, steps, sub-calls, spend."""
-    settings, ports = parts.wiring.settings, parts.service.ports
-    if not settings.enable_return_trace:
+    """The trace (`rlm_trace_v1`) of an execution so far: prompts, code, steps, sub-calls, spend, quality."""
+    if not parts.wiring.settings.enable_return_trace:
         raise NotFound("ENABLE_RETURN_TRACE is off.")
-    run = await replayed(ports.log, caller.tenant_id, execution_id)
-    corpus = await corpus_of(caller.tenant_id, run.execution.session_id, ports.catalog)
-    wanted = redact or bool(run.execution.options.get("redact_trace"))
-    return trace_of(run, corpus, redact=wanted or settings.enable_trace_redaction)
+    return await evaluated_trace(caller.tenant_id, execution_id, parts.service, redact=redact)
 
 
 @router.post("/executions/{execution_id}/wait", responses=_FOUND)
@@ -170,10 +167,12 @@ async def wait_for_execution(
     execution_id: str, body: WaitBody, caller: Reader, service: ServiceDep
 ) -> ExecutionOut:
     """The execution once it has ended, or as it is when the timeout comes first."""
-    return execution_out(await executions.wait(caller.tenant_id, execution_id, body.timeout_seconds, service))
+    run = await executions.wait(caller.tenant_id, execution_id, body.timeout_seconds, service)
+    return execution_out(run, service.ports)
 
 
 @router.post("/executions/{execution_id}/cancel", responses=_FOUND)
 async def cancel_execution(execution_id: str, caller: Writer, service: ServiceDep) -> ExecutionOut:
     """Stop an execution: model calls and steps under way are interrupted. One that has ended stays so."""
-    return execution_out(await executions.cancel(caller.tenant_id, execution_id, service))
+    run = await executions.cancel(caller.tenant_id, execution_id, service)
+    return execution_out(run, service.ports)

@@ -42,6 +42,17 @@ class RootPrompt:
     messages: tuple[Message, ...]
     version: str
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the messages, in hex: a prompt rendered again later is compared with it."""
+        return prompt_digest(self.messages)
+
+
+def prompt_digest(messages: Sequence[Message]) -> str:
+    """SHA-256 over roles and contents, in hex."""
+    said = json.dumps([[message.role, message.content] for message in messages], separators=(",", ":"))
+    return hashlib.sha256(said.encode()).hexdigest()
+
 
 @cache
 def template(name: str) -> str:
@@ -236,7 +247,7 @@ def _queued_line(key: str, status: str, kind: str) -> str:
 def state_summary_text(run: Run) -> str:
     """Names, types and sizes of what is kept in state and variables; never values."""
     lines = [
-        f"state[{name!r}]: {_shape(value)}" for name, value in list(run.state.items())[:STATE_KEYS_SHOWN]
+        f"state[{name!r}]: {shape_of(value)}" for name, value in list(run.state.items())[:STATE_KEYS_SHOWN]
     ]
     names = list(run.variables)[:STATE_KEYS_SHOWN]
     if names:
@@ -244,7 +255,8 @@ def state_summary_text(run: Run) -> str:
     return "\n".join(["KEPT", *lines]) if lines else ""
 
 
-def _shape(value: object) -> str:
+def shape_of(value: object) -> str:
+    """Type and size of a kept value, in words."""
     if isinstance(value, dict):
         return f"dict of {len(value)}"
     if isinstance(value, list):
