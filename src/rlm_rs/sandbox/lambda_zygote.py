@@ -72,7 +72,8 @@ class Child:
         """Send a frame, the descriptors with its header. Raises `TimeoutError` or `ConnectionError`."""
         self._allow(deadline)
         socket.send_fds(self.socket, [frames.HEADER.pack(kind, len(body))], descriptors)
-        self.socket.sendall(body)
+        if body:
+            self.socket.sendall(body)
 
     def receive(self, deadline: float) -> tuple[bytes, bytes]:
         """The next frame. Raises `TimeoutError`, `ConnectionError` at its end, or `ReplyRefused`."""
