@@ -50,7 +50,7 @@ MARGIN_SECONDS = 1.0
 REPLY_BYTES = 5_900_000
 """AWS Lambda refuses a reply of more than 6 MB (6,291,556 bytes)."""
 CACHE_SHARE = 0.75
-"""The share of the function's storage that documents may take."""
+"""The share of the function's storage that documents may take, unless RLM_CACHE_BYTES says how much."""
 EGRESS_SECONDS = 2.0
 ATTEMPTS = 2
 
@@ -101,7 +101,8 @@ class Function:
         """A function with a zygote, if steps can be locked in here; what is locked is logged."""
         prctl(PR_SET_DUMPABLE, 0)
         folder = folder or Path(tempfile.gettempdir()) / "rlm"
-        function = cls(ImageCache(folder, int(shutil.disk_usage(folder.parent).total * CACHE_SHARE)))
+        share = int(shutil.disk_usage(folder.parent).total * CACHE_SHARE)
+        function = cls(ImageCache(folder, int(os.environ.get("RLM_CACHE_BYTES", share))))
         with suppress(_NoReply):
             function._live_zygote().prepare()
         return function
@@ -168,12 +169,13 @@ class Function:
     def _attempt(self, work: _Work) -> Reply:
         """Run the work in a child. Raises `ZygoteFailed` or TimeoutError if the zygote fails."""
         zygote = self._live_zygote()
-        child, reply = zygote.take(), Reply()
+        child, patience = zygote.take(), 0.0
         try:
             with _explained():
                 reply = _replied(child, work)
+            patience = 0.0 if reply else ENDING_SECONDS
         finally:
-            ended = zygote.finish(child, 0.0 if reply else ENDING_SECONDS)
+            ended = zygote.finish(child, patience)
             zygote.prepare()
         return reply or _without_reply(ended)
 

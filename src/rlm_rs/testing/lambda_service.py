@@ -65,7 +65,7 @@ class Environment:
     process: asyncio.subprocess.Process | None = None
     waiting: asyncio.Queue[tuple[str, bytes]] = field(default_factory=asyncio.Queue)
     outcome: asyncio.Future[Outcome] | None = None
-    calls: int = 0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Start the process."""
@@ -102,12 +102,13 @@ class Environment:
         """Have the process take a call. Whatever it does, there is an outcome."""
         assert self.process is not None
         self.outcome = asyncio.get_running_loop().create_future()
-        self.calls += 1
         await self.waiting.put((str(uuid4()), payload))
         ended = asyncio.ensure_future(self.process.wait())
-        allowed = self.service.timeout + (START_SECONDS if self.calls == 1 else 0)
         both: set[asyncio.Future[Any]] = {self.outcome, ended}
-        await asyncio.wait(both, timeout=allowed, return_when=asyncio.FIRST_COMPLETED)
+        start = asyncio.ensure_future(self.started.wait())
+        await asyncio.wait({*both, start}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        start.cancel()
+        await asyncio.wait(both, timeout=self.service.timeout, return_when=asyncio.FIRST_COMPLETED)
         if self.outcome.done():
             ended.cancel()
             return self.outcome.result()
@@ -145,6 +146,7 @@ class Environment:
         return answer(202, b'{"status": "OK"}')
 
     async def _next(self) -> HttpAnswer:
+        self.started.set()
         number, payload = await self.waiting.get()
         deadline = int((time.time() + self.service.timeout) * 1000)
         return answer(

@@ -76,10 +76,14 @@ def client_of(endpoint: str) -> Any:
 
 
 @pytest.fixture
+def images(blobs: MemoryBlobs, tmp_path: Path) -> StoredImages:
+    return StoredImages(blobs, "bucket", tmp_path / "spool")
+
+
+@pytest.fixture
 async def runner(
-    service: LambdaService, blobs: MemoryBlobs, objects: ObjectServer, tmp_path: Path
+    service: LambdaService, blobs: MemoryBlobs, objects: ObjectServer, images: StoredImages
 ) -> AsyncIterator[LambdaRunner]:
-    images = StoredImages(blobs, "bucket", tmp_path / "spool")
     config = LambdaConfig("bucket", timeout_seconds=30.0, wall_factor=1.0, wall_grace_seconds=1.0)
     calls = LambdaCalls(client_of(service.endpoint), "rlm-sandbox", threads=8)
     runner = LambdaRunner(calls, Stored(blobs, objects, images), config)
