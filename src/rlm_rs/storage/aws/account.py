@@ -64,12 +64,12 @@ class Account:
             return boto3.session.Session(EMULATED_KEY, EMULATED_KEY, region_name=region)
         return boto3.session.Session(botocore_session=inner, region_name=region)
 
-    def client(self, service: str) -> Any:
-        """A low-level client without retries of its own. Raises `SettingInvalid`."""
+    def client(self, service: str, attempts: int = 1) -> Any:
+        """A low-level client, by default without retries of its own. Raises `SettingInvalid`."""
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 1},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
         )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from rlm_rs.core.errors import StorageFailed
 
@@ -73,7 +73,7 @@ class Calls:
                 if not passes(error):
                     raise self._raised(operation, error) from error
                 refused = code_of(error)
-            except HTTPClientError as error:
+            except (HTTPClientError, ConnectionError) as error:
                 refused = str(error)
             except BotoCoreError as error:
                 raise self._failed(operation, str(error)) from error

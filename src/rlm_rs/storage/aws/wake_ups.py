@@ -1,8 +1,8 @@
 """Wake-ups in SQS: that there is something to do, and the heartbeat of whoever does it.
 
 A wake-up is worth one unit of work of its kind; whoever receives it does what is fairest, not necessarily
-what it names. It is invisible while its holder extends it, comes back when the holder is lost, and after too many
-returns it moves to the dead-letter queue. Nothing rests on it: what is to be done stands in the work table.
+what it names. It is invisible while its holder extends it, comes back when the holder is lost, and after too
+many returns it moves to the dead-letter queue. Nothing rests on it: what is to be done is in the work table.
 """
 
 from __future__ import annotations
