@@ -195,6 +195,12 @@ class Fenced(RlmError):
     code, status = "FENCED", 409
 
 
+class StorageFailed(RlmError):
+    """{service} could not do {operation}: {reason}"""
+
+    code, status = "STORAGE_ERROR", 503
+
+
 class ServiceNotReady(RlmError):
     """Not ready: {reason}."""
 

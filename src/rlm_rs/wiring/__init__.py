@@ -17,7 +17,8 @@ from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
-from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
+from rlm_rs.wiring.secrets import with_secrets
+from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
 __all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
@@ -27,7 +28,8 @@ def wire(
     settings: Settings, *, provider: ModelProvider | None = None, sandbox: Sandbox | None = None
 ) -> Wiring:
     """Every part that the settings ask for, ready to work. Raises `SettingInvalid`."""
-    stores = embedded_stores(settings)
+    settings = with_secrets(settings)
+    stores = make_stores(settings)
     provider = provider or make_provider(settings)
     sandbox = sandbox or ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
     return Wiring(

@@ -67,7 +67,7 @@ DOCUMENTS = Table("documents")
 EXECUTIONS = Table(
     "executions",
     (
-        Index("by_id", SORT_KEY, "tenant_id"),
+        Index("by_id", "id_key", "age"),
         Index("by_session", PARTITION_KEY, "age"),
         Index("by_age", "tenant_key", "age"),
         Index("by_status", "status_key", "age"),
@@ -103,7 +103,7 @@ def table_name(prefix: str, table: Table) -> str:
 
 
 def table_properties(prefix: str, table: Table) -> dict[str, Any]:
-    """A table as CreateTable takes it and as CloudFormation's AWS::DynamoDB::Table has it, without its TTL."""
+    """A table as CreateTable takes it and as AWS::DynamoDB::Table has it in a template, without its TTL."""
     types = {PARTITION_KEY: "S", SORT_KEY: "S"}
     for index in table.indexes:
         types |= {index.partition: "S", index.sort: index.sort_type}
