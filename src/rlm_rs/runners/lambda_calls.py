@@ -9,10 +9,14 @@ from functools import partial
 from typing import Any
 
 import orjson
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
 
 from rlm_rs.core.errors import LambdaFailed
 
+CONNECT_SECONDS = 5
+WAIT_SECONDS = 10
+"""How much longer than a call may take its reply is waited for."""
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
@@ -45,6 +49,18 @@ class FunctionEnded(Exception):
 
 class ReplyTooLarge(Exception):
     """The function's reply is longer than AWS Lambda passes on."""
+
+
+def client_of(session: Any, endpoint: str | None, seconds: float, connections: int) -> Any:
+    """A client for `LambdaCalls`. session: of boto3; seconds: what one call may take."""
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=seconds + WAIT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+    return session.client("lambda", endpoint_url=endpoint, config=config)
 
 
 class LambdaCalls:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import boto3
 import pytest
 import re2
 import stringzilla
-from botocore.config import Config
 
-from rlm_rs.runners.lambda_calls import LambdaCalls
+from rlm_rs.runners.lambda_calls import LambdaCalls, client_of
 from rlm_rs.runners.lambda_runner import LambdaConfig, LambdaRunner, Stored
 from rlm_rs.runners.stored_image import StoredImages
 from rlm_rs.storage.blobs import MemoryBlobs
 from rlm_rs.testing.lambda_service import LambdaService
 from rlm_rs.testing.object_server import ObjectServer
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_lambda_zip.py"
 
 
@@ -42,7 +42,7 @@ def zip_script() -> ModuleType:
 def task_root(tmp_path_factory: pytest.TempPathFactory, zip_script: ModuleType) -> Path:
     """What the zip for this Python unpacks to; the engines are linked, not copied."""
     root = tmp_path_factory.mktemp("task")
-    for name, data in zip_script.program("3.11").items():
+    for name, data in zip_script.program(PYTHON).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -68,11 +68,10 @@ async def objects(blobs: MemoryBlobs) -> AsyncIterator[ObjectServer]:
         yield objects
 
 
-def client_of(endpoint: str) -> Any:
-    """boto3's own client, as the composition root makes it, for a service on loopback."""
-    config = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=40)
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.client("lambda", region_name="eu-central-1", endpoint_url=endpoint, config=config, **keys)
+def calls_of(endpoint: str, name: str) -> LambdaCalls:
+    """Calls by the client that the composition root makes, of a service on loopback."""
+    session = boto3.session.Session("test", "test", region_name="eu-central-1")
+    return LambdaCalls(client_of(session, endpoint, 40, 8), name, threads=8)
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ async def runner(
     service: LambdaService, blobs: MemoryBlobs, objects: ObjectServer, images: StoredImages
 ) -> AsyncIterator[LambdaRunner]:
     config = LambdaConfig("bucket", timeout_seconds=30.0, wall_factor=1.0, wall_grace_seconds=1.0)
-    calls = LambdaCalls(client_of(service.endpoint), "rlm-sandbox", threads=8)
+    calls = calls_of(service.endpoint, "rlm-sandbox")
     runner = LambdaRunner(calls, Stored(blobs, objects, images), config)
     yield runner
     await runner.close()

@@ -12,7 +12,6 @@ import pytest
 
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import LambdaFailed, SandboxFailed
-from rlm_rs.runners.lambda_calls import LambdaCalls
 from rlm_rs.runners.lambda_runner import LambdaConfig, LambdaRunner, Stored
 from rlm_rs.runners.probe import all_held, prove
 from rlm_rs.runners.stored_image import StoredImages
@@ -23,7 +22,7 @@ from rlm_rs.testing.local_server import answer
 from rlm_rs.testing.object_server import ObjectServer
 from rlm_rs.testing.sandbox_contract import request, stored_corpus
 
-from .conftest import client_of
+from .conftest import calls_of
 
 NOTHING = Corpus("tenant", "session", ())
 
@@ -65,7 +64,7 @@ async def lying(
         (root / "lying.py").write_text(LYING.replace("{answer}", expression))
         service = await LambdaService(root, handler="lying.handler", timeout=1.0).__aenter__()
         images = StoredImages(blobs, "bucket", tmp_path / "spool")
-        calls = LambdaCalls(client_of(service.endpoint), "liar", threads=2)
+        calls = calls_of(service.endpoint, "liar")
         runner = LambdaRunner(calls, Stored(blobs, objects, images), LambdaConfig("bucket"))
         opened.extend([service, runner])
         return runner
