@@ -14,6 +14,7 @@ from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
+from rlm_rs.runners.image_space import ImageSpace
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
@@ -23,6 +24,8 @@ from rlm_rs.wiring.wired import Wiring
 
 __all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
 
+IDLE_IMAGE_SECONDS = 3600.0
+
 
 def wire(
     settings: Settings, *, provider: ModelProvider | None = None, sandbox: Sandbox | None = None
@@ -31,7 +34,7 @@ def wire(
     settings = with_secrets(settings)
     stores = make_stores(settings)
     provider = provider or make_provider(settings)
-    sandbox = sandbox or ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
+    sandbox = sandbox or ProcessRunner(_images(settings, stores))
     return Wiring(
         settings,
         _ports(settings, stores, provider, sandbox),
@@ -40,6 +43,13 @@ def wire(
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
     )
+
+
+def _images(settings: Settings, stores: Stores) -> CorpusImages:
+    # where sessions are removed by other machines too, their texts do not stay on this one's disk
+    idle = IDLE_IMAGE_SECONDS if settings.profile() == "aws" else None
+    space = ImageSpace(settings.image_cache_bytes, idle)
+    return CorpusImages(stores.blobs, settings.rlm_data_dir / "images", space)
 
 
 def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox) -> Ports:
