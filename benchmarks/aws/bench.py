@@ -30,9 +30,8 @@ def say(found: Measured) -> None:
     print(f"{'operation':<26}{FEW:>4} turns{MANY:>5} turns  one more turn")
     for name, more in found.per_turn().items():
         print(f"{name:<26}{found.few[name]:>10}{found.many[name]:>11}{more:>15.2f}")
-    print(
-        f"writes of one more turn: {found.writes_per_turn():.2f}; beside the turns: {found.writes_beside():.1f}"
-    )
+    print(f"writes of one more turn: {found.writes_per_turn():.2f}")
+    print(f"writes beside the turns: {found.writes_beside():.1f}")
 
 
 if __name__ == "__main__":
