@@ -5,7 +5,7 @@ PYTEST_ARGS ?= -n 2
 # the AWS emulator of test-aws and bench-aws has an environment of its own
 EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
-.PHONY: help setup setup-ci test emulator test-aws lint types format docs check-docs examples lock wheel bench bench-aws clean
+.PHONY: help setup setup-ci test test-inspect emulator test-aws lint types format docs check-docs examples lock wheel bench bench-aws clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,6 +24,11 @@ emulator: setup
 
 test-aws: emulator ## Run the tests of the AWS profile against an emulator
 	RLM_AWS_EMULATOR="$(EMULATOR_VENV)" $(PYTHON) -m pytest $(PYTEST_ARGS) tests/aws
+
+test-inspect: ## Run a suite by Inspect, in an environment of its own
+	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
+	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
+	PYTHONPATH=src "$(RLM_VENV)-inspect/bin/python" -m pytest tests/inspect
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
