@@ -109,7 +109,15 @@ class Settings(BaseSettings):
     )
     enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
-    sandbox_runner: Literal["process"] = Field("process", description="how steps are run")
+    sandbox_runner: Literal["process", "lambda"] = Field(
+        "process", description="where steps are run: in locked processes here, or on AWS Lambda"
+    )
+    sandbox_lambda_function_name: str | None = Field(
+        None, description="with lambda: the function that runs steps, as `name` or `name:version`"
+    )
+    sandbox_lambda_timeout_seconds: float = Field(
+        120.0, gt=0, le=900, description="one call of that function; its own time-out must be no longer"
+    )
     parser_workers: int = Field(2, ge=1, le=64, description="documents parsed at the same time")
     parser_service_url: str | None = Field(
         None, description="URL of a parser service; by default documents are parsed in child processes here"

@@ -183,6 +183,12 @@ class SandboxFailed(RlmError):
     code, status = "SANDBOX_PROTOCOL_ERROR", 500
 
 
+class LambdaFailed(SandboxFailed):
+    """The Lambda function {function} could not run the step: {reason}"""
+
+    code, status = "LAMBDA_ERROR", 500
+
+
 class Fenced(RlmError):
     """Another worker goes on with execution {execution_id}; this one steps back."""
 

@@ -227,16 +227,21 @@ class ImageBuild:
         self._draft = draft
         self._final = final
         self._corpus = corpus
-        self._segments: list[Path] = []
+        self._segments: list[str] = []
 
     async def run(self) -> None:
         """Write every file of the image, the manifest last."""
+        await self.write_files()
+        await asyncio.to_thread(self._write_manifest)
+
+    async def write_files(self) -> list[str]:
+        """Write the tables and the segments; returns where the segments are, in order."""
         with ExitStack() as files:
             opened = [files.enter_context((self._draft / name).open("wb")) for name in TABLES]
             rows, info, structure, index = opened
             tables = Tables(rows, info, structure, index)
             await self._write_documents(tables)
-        await asyncio.to_thread(self._write_manifest)
+        return self._segments
 
     async def _write_documents(self, tables: Tables) -> None:
         own = own_segments(self._corpus)
@@ -252,7 +257,7 @@ class ImageBuild:
 
     async def _place(self, document: Document, text: bytes, own: set[int], pack: Pack) -> tuple[int, int]:
         if document.doc_index in own:
-            self._segments.append(await self._own_file(document))
+            self._segments.append(await self.own_segment(document))
             return len(self._segments) - 1, 0
         place = pack.begin(document.byte_length if document.readable else 0)
         if text:
@@ -280,28 +285,23 @@ class ImageBuild:
         local = self._blobs.local_path(uri)
         return await self._blobs.get(uri) if local is None else local.read_bytes()
 
-    async def _own_file(self, document: Document) -> Path:
-        """A big text as a file of this machine: the blob's own, or one streamed into the draft."""
+    async def own_segment(self, document: Document) -> str:
+        """Where a big text is: the blob's own file, by its path, or a copy in the draft, by its name."""
         uri = document.text_s3_uri or ""
         local = self._blobs.local_path(uri)
         if local is not None:
             _check_length(document, local.stat().st_size)
-            return local.resolve()
+            return str(local.resolve())
         path = self._draft / f"text-{document.doc_index}.bin"
         with path.open("wb") as file:
             async for piece in self._blobs.stream(uri):
                 await asyncio.to_thread(file.write, piece)
         _check_length(document, path.stat().st_size)
-        return path
+        return path.name
 
     def _write_manifest(self) -> None:
-        paths = [*(self._draft / name for name in TABLES), *self._segments]
-        named = [(self._name(path), path.stat().st_size) for path in paths]
+        named = [(name, (self._draft / name).stat().st_size) for name in (*TABLES, *self._segments)]
         (self._draft / MANIFEST).write_bytes(json.dumps(named).encode())
-
-    def _name(self, path: Path) -> str:
-        """Relative for files of the image, absolute for blobs mapped where they lie."""
-        return path.name if path.parent == self._draft else str(path)
 
 
 @dataclass(slots=True)
@@ -309,7 +309,7 @@ class Pack:
     """The segments small texts are packed into, each up to `PACK_BYTES`."""
 
     draft: Path
-    segments: list[Path]
+    segments: list[str]
     file: BinaryIO | None = None
     segment: int = 0
     length: int = 0
@@ -329,9 +329,9 @@ class Pack:
     def _open_next(self) -> None:
         self.close()
         self.segment, self.length = len(self.segments), 0
-        path = self.draft / f"texts-{self.segment}.bin"
-        self.segments.append(path)
-        self.file = path.open("wb")
+        name = f"texts-{self.segment}.bin"
+        self.segments.append(name)
+        self.file = (self.draft / name).open("wb")
 
     def close(self) -> None:
         """Finish the current segment."""

@@ -18,7 +18,7 @@ from rlm_rs.runners.image_space import ImageSpace
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
-from rlm_rs.wiring.secrets import with_secrets
+from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
 from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
@@ -34,7 +34,7 @@ def wire(
     settings = with_secrets(settings)
     stores = make_stores(settings)
     provider = provider or make_provider(settings)
-    sandbox = sandbox or ProcessRunner(_images(settings, stores))
+    sandbox = sandbox or _sandbox(settings, stores)
     return Wiring(
         settings,
         _ports(settings, stores, provider, sandbox),
@@ -43,6 +43,15 @@ def wire(
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
     )
+
+
+def _sandbox(settings: Settings, stores: Stores) -> Sandbox:
+    if settings.sandbox_runner == "lambda":
+        with needs_aws_parts("SANDBOX_RUNNER"):
+            from rlm_rs.wiring.steps_on_lambda import lambda_runner
+
+        return lambda_runner(settings, stores)
+    return ProcessRunner(_images(settings, stores))
 
 
 def _images(settings: Settings, stores: Stores) -> CorpusImages:
