@@ -2,8 +2,10 @@
 RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
+# the AWS emulator of test-aws and bench-aws has an environment of its own
+EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
-.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect emulator test-aws lint types format docs check-docs examples lock wheel bench bench-aws clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +18,17 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+emulator: setup
+	@sh scripts/emulator.sh "$(EMULATOR_VENV)" $(PYTHON)
+
+test-aws: emulator ## Run the tests of the AWS profile against an emulator
+	RLM_AWS_EMULATOR="$(EMULATOR_VENV)" $(PYTHON) -m pytest $(PYTEST_ARGS) tests/aws
+
+test-inspect: ## Run a suite by Inspect, in an environment of its own
+	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
+	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
+	PYTHONPATH=src "$(RLM_VENV)-inspect/bin/python" -m pytest tests/inspect
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
@@ -46,5 +59,8 @@ wheel: setup ## Build the wheel into dist/
 bench: setup ## Measure time and memory of rlm ask
 	$(PYTHON) benchmarks/ask/bench.py
 
+bench-aws: emulator ## Count the AWS requests of an execution
+	$(PYTHON) benchmarks/aws/bench.py --emulator "$(EMULATOR_VENV)"
+
 clean: ## Remove the environment and what was built
-	rm -rf "$(RLM_VENV)" dist build
+	rm -rf "$(RLM_VENV)" "$(EMULATOR_VENV)" dist build

@@ -21,6 +21,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ import orjson
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import ChecksumMismatch, SandboxFailed
 from rlm_rs.core.ports import Blobs
+from rlm_rs.runners.image_space import MANIFEST, ImageSpace, make_room, touch
 
 ROW = struct.Struct("<12Q")
 OWN_SEGMENT_BYTES = 1 << 20
@@ -42,8 +44,8 @@ MAX_OWN_SEGMENTS = 48
 PACK_BYTES = 1 << 30
 READS_AT_ONCE = 16
 IMAGES_REMEMBERED = 256
+SWEEP_SECONDS = 60.0
 TABLES = ("documents.tab", "info.json", "structure.json", "index.u64")
-MANIFEST = "image.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,11 @@ class CorpusImages:
     Several processes may share the directory: an image appears whole, by a rename.
     """
 
-    def __init__(self, blobs: Blobs, directory: Path) -> None:
+    def __init__(self, blobs: Blobs, directory: Path, space: ImageSpace | None = None) -> None:
         self._blobs = blobs
         self._directory = directory
+        self._space = space or ImageSpace()
+        self._swept = time.monotonic()
         self._known: OrderedDict[tuple[str, str], tuple[Corpus, asyncio.Task[CorpusImage]]] = OrderedDict()
 
     async def ensure(self, corpus: Corpus) -> CorpusImage:
@@ -143,7 +147,11 @@ class CorpusImages:
         self._known.move_to_end(key)
         while len(self._known) > IMAGES_REMEMBERED:
             self._known.popitem(last=False)
-        return await asyncio.shield(known[1])
+        image = await asyncio.shield(known[1])
+        touch(image.directory)
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            await self._make_room(image.directory)
+        return image
 
     async def remove(self, tenant_id: str, session_id: str) -> None:
         """Remove all images of a session. Removing nothing is not an error."""
@@ -153,6 +161,10 @@ class CorpusImages:
     def forget(self, corpus: Corpus) -> None:
         """Look at the disk again next time: a file of this image was missing."""
         self._known.pop((corpus.tenant_id, corpus.session_id), None)
+
+    async def _make_room(self, but: Path) -> None:
+        self._swept = time.monotonic()
+        await asyncio.to_thread(make_room, self._directory, self._space, but)
 
     def _session_folder(self, tenant_id: str, session_id: str) -> Path:
         return self._directory / folder_name(tenant_id) / folder_name(session_id)
@@ -168,6 +180,7 @@ class CorpusImages:
         try:
             await ImageBuild(self._blobs, draft, final, corpus).run()
             _publish(draft, final)
+            await self._make_room(final)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         image = _load(final)

@@ -14,6 +14,7 @@ from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
+from rlm_rs.runners.image_space import ImageSpace
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
@@ -22,6 +23,8 @@ from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
 __all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
+
+IDLE_IMAGE_SECONDS = 3600.0
 
 
 def wire(
@@ -48,7 +51,14 @@ def _sandbox(settings: Settings, stores: Stores) -> Sandbox:
             from rlm_rs.wiring.steps_on_lambda import lambda_runner
 
         return lambda_runner(settings, stores)
-    return ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
+    return ProcessRunner(_images(settings, stores))
+
+
+def _images(settings: Settings, stores: Stores) -> CorpusImages:
+    # where sessions are removed by other machines too, their texts do not stay on this one's disk
+    idle = IDLE_IMAGE_SECONDS if settings.profile() == "aws" else None
+    space = ImageSpace(settings.image_cache_bytes, idle)
+    return CorpusImages(stores.blobs, settings.rlm_data_dir / "images", space)
 
 
 def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox) -> Ports:
@@ -59,7 +69,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         catalog=stores.catalog,
         provider=provider,
         sandbox=sandbox,
-        completions=Completions(provider, stores.blobs, prices, bucket),
+        completions=Completions(provider, stores.blobs, prices, bucket, settings.rlm_cache_scope),
         texts=DocumentTexts(stores.blobs),
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,

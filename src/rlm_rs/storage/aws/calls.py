@@ -52,9 +52,10 @@ MISSING = frozenset(
 class Calls:
     """One service's client. Safe to use from one event loop; requests run in `threads` threads."""
 
-    def __init__(self, client: Any, service: str, threads: int = 32) -> None:
+    def __init__(self, client: Any, service: str, threads: int = 32, attempts: int = ATTEMPTS) -> None:
         self._client = client
         self._service = service
+        self._attempts = attempts
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=service.lower())
 
     async def __call__(self, operation: str, **arguments: Any) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Calls:
         """
         send = getattr(self._client, operation)
         refused = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 answer: dict[str, Any] = await self._in_thread(send, arguments)
                 return answer
@@ -78,7 +79,7 @@ class Calls:
             except BotoCoreError as error:
                 raise self._failed(operation, str(error)) from error
             await asyncio.sleep(pause_before_retry(attempt))
-        raise self._failed(operation, f"{refused}, {ATTEMPTS} times. Try again later.")
+        raise self._failed(operation, f"{refused}, {self._attempts} times. Try again later.")
 
     async def close(self) -> None:
         """Close the connections, once what is under way has ended."""

@@ -31,6 +31,7 @@ BATCH_ITEMS = 25
 BATCHES_AT_ONCE = 8
 WRITTEN = "written"
 """The attribute that names the last conditional write: one whose reply was lost knows itself again by it."""
+UNWRITTEN = f"(attribute_not_exists(#{WRITTEN}) OR #{WRITTEN} <> :{WRITTEN})"
 _NAMED = re.compile(r"#(\w+)")
 
 
@@ -97,7 +98,7 @@ class Dynamo:
             **_expressions(
                 {**values, WRITTEN: written},
                 UpdateExpression=change.replace("SET ", f"SET #{WRITTEN} = :{WRITTEN}, ", 1),
-                ConditionExpression=condition,
+                ConditionExpression=f"({condition}) AND {UNWRITTEN}",
             ),
         }
         return read((await self._conditional("update_item", arguments, written))["Attributes"])
