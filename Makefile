@@ -5,7 +5,7 @@ PYTEST_ARGS ?= -n 2
 # the AWS emulator of test-aws and bench-aws has an environment of its own
 EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
-.PHONY: help setup setup-ci test test-inspect emulator test-aws lint types format docs check-docs examples lock wheel bench bench-aws clean
+.PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,6 +33,14 @@ test-inspect: ## Run a suite by Inspect, in an environment of its own
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+
+lint-infra: setup-ci ## Check the template, the Dockerfile and the compose file
+	"$(RLM_VENV)/bin/cfn-lint" infra/template.yaml
+	"$(RLM_VENV)/bin/hadolint" Dockerfile
+	$(PYTHON) scripts/check_compose.py
+
+lambda-zip: setup ## Build the zips that AWS Lambda runs steps with, into dist/
+	$(PYTHON) scripts/make_lambda_zip.py
 
 types: setup ## Check types
 	$(PYTHON) -m mypy

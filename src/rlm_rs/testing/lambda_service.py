@@ -11,6 +11,7 @@ of processes, sizes and throttling are answered as AWS answers them.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import re
@@ -27,6 +28,8 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
+from rlm_rs import sandbox
+from rlm_rs.sandbox.spawn import ENGINES
 from rlm_rs.testing.local_server import LocalServer, answer
 from rlm_rs.testing.openai_http import HttpAnswer, HttpRequest
 
@@ -229,6 +232,22 @@ class LambdaService:
         self.environments.append(environment)
         await environment.start(self._stack)
         return environment
+
+
+def linked_task_root(folder: Path) -> Path:
+    """The step program of this installation and its engines, laid out as the function's zip unpacks."""
+    package = folder / "rlm_rs"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "sandbox").symlink_to(Path(sandbox.__file__).parent)
+    for engine in ENGINES:
+        spec = importlib.util.find_spec(engine)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        found = origin.parent if origin.name == "__init__.py" else origin
+        (folder / found.name).symlink_to(found)
+    return folder
 
 
 def throttled() -> HttpAnswer:
