@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("keys", "Create, list and revoke API keys."),
     "eval": ("evals", "Make and run suites of questions with known answers."),
     "doctor": ("doctor", "Check that everything needed works here."),
+    "deploy": ("deploy", "Check what the service needs on AWS, or create it."),
 }
 """Command name to module and one-line help."""
 

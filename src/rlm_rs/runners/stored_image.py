@@ -20,7 +20,8 @@ import orjson
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import BlobNotFound
 from rlm_rs.core.ports import Blobs
-from rlm_rs.runners.image import IMAGES_REMEMBERED, MANIFEST, TABLES, ImageBuild, fingerprint, folder_name
+from rlm_rs.runners.image import IMAGES_REMEMBERED, TABLES, ImageBuild, fingerprint, folder_name
+from rlm_rs.runners.image_space import MANIFEST
 
 TABLES_FILE = "tables.bin"
 

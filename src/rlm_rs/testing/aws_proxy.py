@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 HEADER_LIMIT = 1 << 17
 _TARGET = re.compile(rb"^x-amz-target: *\w+\.(\w+)\r$", re.IGNORECASE | re.MULTILINE)
 _LENGTH = re.compile(rb"^content-length: *(\d+)\r$", re.IGNORECASE | re.MULTILINE)
+_DATE = re.compile(rb"^date: *[^\r]*", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding: *chunked\r$", re.IGNORECASE | re.MULTILINE)
 
 WRITES = frozenset(
@@ -52,7 +53,7 @@ class Fault:
 
     code: the error it is refused with, unseen by the emulator; reasons: those of a cancelled transaction.
     answer: what it is answered instead, as JSON. lost: it is carried out, but the connection ends before the
-    reply.
+    reply. date: it is carried out, and the reply says that it is this time (RFC 9110, 5.6.7).
     """
 
     code: str = ""
@@ -60,6 +61,12 @@ class Fault:
     reasons: tuple[str, ...] = ()
     answer: Mapping[str, Any] | None = None
     lost: bool = False
+    date: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the emulator sees the request."""
+        return self.lost or bool(self.date)
 
 
 Faults = Callable[[Asked], Fault | None]
@@ -125,7 +132,7 @@ class AwsProxy:
         self.counts[asked.operation] += 1
         self.seen.append(asked)
         fault = self.faults(asked)
-        if fault is not None and not fault.lost:
+        if fault is not None and not fault.passes:
             writer.write(_refusal(fault))
             await writer.drain()
             return True
@@ -134,8 +141,10 @@ class AwsProxy:
         answer_head = await behind.readuntil(b"\r\n\r\n")
         bodiless = head.startswith(b"HEAD ") or answer_head.split(b" ", 2)[1] in (b"204", b"304")
         answer = b"" if bodiless else await _body(answer_head, behind)
-        if fault is not None:
+        if fault is not None and fault.lost:
             return False
+        if fault is not None:
+            answer_head = _DATE.sub(b"date: " + fault.date.encode(), answer_head)
         writer.write(answer_head + answer)
         await writer.drain()
         return True

@@ -17,12 +17,23 @@ from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.image_space import ImageSpace
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
+from rlm_rs.wiring.looks import Look, account_looks, create_in_account
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
 from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
 from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
-__all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
+__all__ = [
+    "FAKE",
+    "OFFLINE_NOTICE",
+    "Look",
+    "Wiring",
+    "account_looks",
+    "create_in_account",
+    "provider_name",
+    "stored_keys",
+    "wire",
+]
 
 IDLE_IMAGE_SECONDS = 3600.0
 

@@ -27,15 +27,20 @@ def account_of(settings: Settings) -> Account:
     return Account(settings.aws_region, settings.aws_endpoint())
 
 
-def aws_stores(settings: Settings) -> Stores:
-    """Every store, in that account. Raises `SettingInvalid`."""
+def bucket_of(settings: Settings) -> str:
+    """The bucket's name, which is never the embedded profile's. Raises `SettingInvalid`."""
     if "s3_bucket" not in settings.model_fields_set:
         raise SettingInvalid(variable="S3_BUCKET", value="", reason="the aws profile needs a bucket's name.")
-    account = account_of(settings)
+    return settings.s3_bucket
+
+
+def aws_stores(settings: Settings) -> Stores:
+    """Every store, in that account. Raises `SettingInvalid`."""
+    bucket, account = bucket_of(settings), account_of(settings)
     calls = account.calls("dynamodb", "DynamoDB")
     wake_ups = WakeUps(account.calls("sqs", "SQS", SQS_THREADS), queue_names(settings))
     dynamo, blobs = Dynamo(calls, settings.table_prefix()), S3Blobs(account.bucket)
-    large = LargeRecords(blobs, settings.s3_bucket)
+    large = LargeRecords(blobs, bucket)
     return Stores(
         journal=DynamoJournal(dynamo, large),
         catalog=DynamoCatalog(dynamo, large),

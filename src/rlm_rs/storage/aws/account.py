@@ -58,9 +58,8 @@ class Account:
         inner = botocore.session.get_session()
         # an emulator's user has no role of a machine: looking for one takes seconds
         inner.get_component("credential_provider").remove("iam-role")
-        session = boto3.session.Session(botocore_session=inner, region_name=self.region)
-        region = session.region_name or EMULATED_REGION
-        if session.get_credentials() is None:
+        region = self.region or inner.get_config_variable("region") or EMULATED_REGION
+        if inner.get_credentials() is None:
             return boto3.session.Session(EMULATED_KEY, EMULATED_KEY, region_name=region)
         return boto3.session.Session(botocore_session=inner, region_name=region)
 

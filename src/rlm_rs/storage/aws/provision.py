@@ -24,6 +24,7 @@ from rlm_rs.storage.aws.tables import (
     table_properties,
 )
 
+CLOSED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 THERE_ALREADY = frozenset({"ResourceInUseException", "BucketAlreadyOwnedByYou"})
 
 
@@ -81,6 +82,7 @@ def _bucket(client: Any, bucket: str, region: str) -> str:
     # this one region is named by saying nothing
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     _unless_there(client.create_bucket, Bucket=bucket, **place)
+    client.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(CLOSED, True))
     return f"bucket {bucket}"
 
 
