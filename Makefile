@@ -2,9 +2,12 @@
 RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
+# the AWS emulator of test-aws and bench-aws has an environment of its own
+EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
 .PHONY: help setup setup-ci test test-notebooks test-inspect lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-datasets test-inspect lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -22,6 +25,11 @@ test-notebooks: setup-ci ## Run the notebooks in examples/
 	$(PYTHON) -m pytest tests/notebooks
 test-datasets: setup-ci ## Load what is built with the datasets library, offline
 	RLM_TEST_DATASETS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(PYTHON) -m pytest tests/datasets
+emulator: setup
+	@sh scripts/emulator.sh "$(EMULATOR_VENV)" $(PYTHON)
+
+test-aws: emulator ## Run the tests of the AWS profile against an emulator
+	RLM_AWS_EMULATOR="$(EMULATOR_VENV)" $(PYTHON) -m pytest $(PYTEST_ARGS) tests/aws
 
 test-inspect: ## Run a suite by Inspect, in an environment of its own
 	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
@@ -31,6 +39,14 @@ test-inspect: ## Run a suite by Inspect, in an environment of its own
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+
+lint-infra: setup-ci ## Check the template, the Dockerfile and the compose file
+	"$(RLM_VENV)/bin/cfn-lint" infra/template.yaml
+	"$(RLM_VENV)/bin/hadolint" Dockerfile
+	$(PYTHON) scripts/check_compose.py
+
+lambda-zip: setup ## Build the zips that AWS Lambda runs steps with, into dist/
+	$(PYTHON) scripts/make_lambda_zip.py
 
 types: setup ## Check types
 	$(PYTHON) -m mypy
@@ -57,5 +73,8 @@ wheel: setup ## Build the wheel into dist/
 bench: setup ## Measure time and memory of rlm ask
 	$(PYTHON) benchmarks/ask/bench.py
 
+bench-aws: emulator ## Count the AWS requests of an execution
+	$(PYTHON) benchmarks/aws/bench.py --emulator "$(EMULATOR_VENV)"
+
 clean: ## Remove the environment and what was built
-	rm -rf "$(RLM_VENV)" dist build
+	rm -rf "$(RLM_VENV)" "$(EMULATOR_VENV)" dist build

@@ -1,8 +1,8 @@
-"""Resolve the dependencies of pyproject.toml into requirements.lock, -dev.lock and -ci.lock.
+"""Resolve the dependencies of pyproject.toml into requirements.lock, -dev.lock, -ci.lock and -emulator.lock.
 
-Each lock after the first reads the one before and adds to it. They hold names, versions and hashes, for every
-platform and supported Python, and no address of an index. Needs uv; without one on the path, installs it
-into the environment this runs in.
+Each lock after the first reads the one before and adds to it; the last is alone. They hold names, versions
+and hashes, for every platform and supported Python, and no address of an index. Needs uv; without one on the
+path, installs it into the environment this runs in.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-ci.lock")
+EMULATOR_LOCK = "requirements-emulator.lock"
 EXTRAS = ("service", "mcp", "aws", "search", "otel")
 PIN = re.compile(r"^([A-Za-z0-9._-]+==\S+)", re.MULTILINE)
 COMMON = (
-    *(f"--extra={extra}" for extra in EXTRAS),
     "--universal",
     "--generate-hashes",
     "--no-header",
@@ -34,12 +34,14 @@ COMMON = (
 def main() -> None:
     """Write the locks; each one after the first starts from the one before, so that they agree."""
     uv = uv_command()
-    compile_lock(uv, ["-o", LOCKS[0]])
+    whole_project = ["pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS)]
+    compile_lock(uv, [*whole_project, "-o", LOCKS[0]])
     for group, (before, lock) in zip(("dev", "ci"), pairwise(LOCKS), strict=True):
         whole = ROOT / f"{lock}.whole"
-        compile_lock(uv, ["--group", group, "-c", before, "-o", whole.name])
+        compile_lock(uv, [*whole_project, "--group", group, "-c", before, "-o", whole.name])
         (ROOT / lock).write_text(added(whole.read_text(), (ROOT / before).read_text(), before))
         whole.unlink()
+    compile_lock(uv, ["--group", "emulator", "-o", EMULATOR_LOCK])
 
 
 def uv_command() -> list[str]:
@@ -53,7 +55,7 @@ def uv_command() -> list[str]:
 
 def compile_lock(uv: Sequence[str], arguments: Sequence[str]) -> None:
     """One resolution. What the tool prints besides errors is the file's own content."""
-    command = [*uv, "pip", "compile", "pyproject.toml", *COMMON, *arguments]
+    command = [*uv, "pip", "compile", *COMMON, *arguments]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ, check=True)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from rlm_rs.core.corpus import Failure
 from rlm_rs.core.errors import RlmError
 from rlm_rs.core.model import Message, ModelRequest
-from rlm_rs.settings import config_file, load_settings
+from rlm_rs.settings import Settings, config_file, load_settings
 from rlm_rs.wiring import FAKE, OFFLINE_NOTICE, Wiring, wire
 
 LEAST_PYTHON = (3, 11)
@@ -55,6 +55,7 @@ async def check_health(data_dir: str | None = None, *, online: bool = False) -> 
 
 
 async def _wired(wiring: Wiring, online: bool) -> AsyncIterator[Health]:
+    yield Health("profile", True, _profile(wiring.settings))
     yield _sqlite(wiring.sqlite_version)
     yield await _tried("data directory", _data_dir, wiring, "Name a folder you may write to with --data-dir.")
     async for check in _sandbox(wiring):
@@ -88,6 +89,13 @@ def _sqlite(version: str) -> Health:
 def _settings_place() -> str:
     place = config_file()
     return f"read from {place}" if place.is_file() else f"from the environment; there is no {place}"
+
+
+def _profile(settings: Settings) -> str:
+    if settings.profile() == "embedded":
+        return "embedded: everything is in the data directory"
+    names = f"tables {settings.table_prefix()}_*, bucket {settings.s3_bucket}"
+    return f"aws: {names}; `rlm deploy check` looks at them"
 
 
 async def _data_dir(wiring: Wiring) -> str:

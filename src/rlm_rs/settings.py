@@ -36,7 +36,10 @@ from rlm_rs.core.limits import RateLimits, parse_rate_limits
 from rlm_rs.core.pricing import Price, parse_context_windows, parse_prices
 
 ProviderName = Literal["fake", "openai", "azure_openai"]
+Profile = Literal["embedded", "aws"]
 WorkerMode = Literal["all", "ingestion", "orchestrator", "none"]
+TABLE_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+DEFAULT_TABLE_PREFIX = "rlm"
 IMPORT_PREFIX = re.compile(r"s3://[^/\s]+/(?:[^\s]*/)?")
 
 
@@ -72,12 +75,39 @@ class McpServer(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Every setting of the embedded profile. Names are environment variables, in lower case here."""
+    """Every setting. Names are environment variables, in lower case here."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
-    rlm_data_dir: Path = Field(default_factory=default_data_dir, description="where everything is kept")
+    rlm_profile: Profile | None = Field(
+        None, description="embedded or aws; by default aws where DDB_TABLE_PREFIX is set, else embedded"
+    )
+    rlm_data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="where everything is kept; with aws, caches and temporary files alone",
+    )
     s3_bucket: str = Field("rlm", min_length=3, description="bucket of all objects; a folder when embedded")
+    aws_region: str | None = Field(None, description="region; by default that of the AWS configuration")
+    ddb_table_prefix: str | None = Field(
+        None, pattern=TABLE_PREFIX, description="what names of tables and queues begin with; with aws `rlm`"
+    )
+    localstack_endpoint_url: str | None = Field(None, description="URL of an emulator in place of AWS")
+    aws_endpoint_url: str | None = Field(None, description="the same, where the one above is not set")
+    sqs_ingestion_queue: str | None = Field(
+        None, description="queue of wake-ups to read documents in; by default the prefix and `-ingestion`"
+    )
+    sqs_execution_queue: str | None = Field(
+        None, description="queue of wake-ups to drive executions; by default the prefix and `-execution`"
+    )
+    api_key_pepper_secret_arn: str | None = Field(
+        None, description="secret in AWS Secrets Manager that holds API_KEY_PEPPER, read at start"
+    )
+    llm_provider_secret_arn: str | None = Field(
+        None, description="secret in AWS Secrets Manager that holds the provider's key, read at start"
+    )
+    image_cache_bytes: int = Field(
+        20 << 30, ge=1 << 20, description="bytes of documents kept on disk so that steps begin at once"
+    )
     llm_provider: ProviderName | None = Field(
         None, description="fake, openai or azure_openai; by default what a key is set for, else fake"
     )
@@ -105,7 +135,15 @@ class Settings(BaseSettings):
     )
     enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
-    sandbox_runner: Literal["process"] = Field("process", description="how steps are run")
+    sandbox_runner: Literal["process", "lambda"] = Field(
+        "process", description="where steps are run: in locked processes here, or on AWS Lambda"
+    )
+    sandbox_lambda_function_name: str | None = Field(
+        None, description="with lambda: the function that runs steps, as `name` or `name:version`"
+    )
+    sandbox_lambda_timeout_seconds: float = Field(
+        120.0, gt=0, le=900, description="one call of that function; its own time-out must be no longer"
+    )
     parser_workers: int = Field(2, ge=1, le=64, description="documents parsed at the same time")
     parser_service_url: str | None = Field(
         None, description="URL of a parser service; by default documents are parsed in child processes here"
@@ -181,6 +219,18 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+    def profile(self) -> Profile:
+        """Where things are kept."""
+        return self.rlm_profile or ("aws" if self.ddb_table_prefix else "embedded")
+
+    def table_prefix(self) -> str:
+        """What the names of tables and queues begin with."""
+        return self.ddb_table_prefix or DEFAULT_TABLE_PREFIX
+
+    def aws_endpoint(self) -> str | None:
+        """URL of an emulator in place of AWS."""
+        return self.localstack_endpoint_url or self.aws_endpoint_url
 
     def budgets(self, changes: Mapping[str, Any] | None = None) -> Budgets:
         """Budgets: these changes over DEFAULT_BUDGETS_JSON over the built-in ones."""

@@ -28,10 +28,11 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "settings": (CORE, {"pydantic", "pydantic_settings"}),
     "wiring": (APPLICATION | ADAPTERS | {"sandbox", "evaluation"}, {"pydantic"}),
     "health": (APPLICATION, set()),
+    "deployment": (APPLICATION, set()),
     "library": (APPLICATION, set()),
     "waiting": (set(), set()),
     "client": (APPLICATION | {"api.views"}, {"httpx2", "pydantic", "orjson"}),
-    "cli": (APPLICATION | {"api", "client", "mcp", "suites"} | QUALITY, {"click", "rich"}),
+    "cli": (APPLICATION | {"api", "client", "deployment", "mcp", "suites"} | QUALITY, {"click", "rich"}),
     "api": (APPLICATION | {"mcp"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
     "mcp": (
         APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},

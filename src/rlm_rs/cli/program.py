@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("finetune", "Turn executions into training data."),
     "eval": ("evals", "Make and run suites of questions with known answers."),
     "doctor": ("doctor", "Check that everything needed works here."),
+    "deploy": ("deploy", "Check what the service needs on AWS, or create it."),
 }
 """Command name to module and one-line help."""
 

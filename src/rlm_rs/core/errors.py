@@ -193,10 +193,22 @@ class SandboxFailed(RlmError):
     code, status = "SANDBOX_PROTOCOL_ERROR", 500
 
 
+class LambdaFailed(SandboxFailed):
+    """The Lambda function {function} could not run the step: {reason}"""
+
+    code, status = "LAMBDA_ERROR", 500
+
+
 class Fenced(RlmError):
     """Another worker goes on with execution {execution_id}; this one steps back."""
 
     code, status = "FENCED", 409
+
+
+class StorageFailed(RlmError):
+    """{service} could not do {operation}: {reason}"""
+
+    code, status = "STORAGE_ERROR", 503
 
 
 class ServiceNotReady(RlmError):

@@ -95,6 +95,13 @@ class Fence(Protocol):
         """
 
 
+class Links(Protocol):
+    """Addresses by which objects can be read without any permission of the reader's own, for a while."""
+
+    async def links(self, uris: Sequence[str], seconds: float) -> Sequence[str]:
+        """A URL for each object, good for so long; whether there is such an object is not looked at."""
+
+
 class Catalog(Protocol):
     """Sessions, their documents, and executions as rows for lists; what happened is in the journal."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import orjson
+
 from rlm_rs.sandbox.frames import FAILED, HEADER, HELLO, MAX_FRAME_BYTES, REPLY
+from rlm_rs.sandbox.protocol import StepRequest, to_json
 
 READ_BYTES = 1 << 18
 MAX_FAILURE_BYTES = 1 << 14
@@ -21,6 +24,14 @@ class StepProgramFailed(Exception):
 
 class ReplyMalformed(Exception):
     """The child sent something that is no reply frame. The message says what."""
+
+
+def encoded(step: StepRequest) -> bytes:
+    """A step as its child reads it."""
+    try:
+        return orjson.dumps(step)
+    except TypeError:
+        return to_json(step)  # it holds lone surrogates
 
 
 async def send_step(child: socket.socket, kind: bytes, body: bytes, descriptors: list[int]) -> None:

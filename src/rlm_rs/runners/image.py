@@ -21,6 +21,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ import orjson
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import ChecksumMismatch, SandboxFailed
 from rlm_rs.core.ports import Blobs
+from rlm_rs.runners.image_space import MANIFEST, ImageSpace, make_room, touch
 
 ROW = struct.Struct("<12Q")
 OWN_SEGMENT_BYTES = 1 << 20
@@ -42,8 +44,8 @@ MAX_OWN_SEGMENTS = 48
 PACK_BYTES = 1 << 30
 READS_AT_ONCE = 16
 IMAGES_REMEMBERED = 256
+SWEEP_SECONDS = 60.0
 TABLES = ("documents.tab", "info.json", "structure.json", "index.u64")
-MANIFEST = "image.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,11 @@ class CorpusImages:
     Several processes may share the directory: an image appears whole, by a rename.
     """
 
-    def __init__(self, blobs: Blobs, directory: Path) -> None:
+    def __init__(self, blobs: Blobs, directory: Path, space: ImageSpace | None = None) -> None:
         self._blobs = blobs
         self._directory = directory
+        self._space = space or ImageSpace()
+        self._swept = time.monotonic()
         self._known: OrderedDict[tuple[str, str], tuple[Corpus, asyncio.Task[CorpusImage]]] = OrderedDict()
 
     async def ensure(self, corpus: Corpus) -> CorpusImage:
@@ -143,7 +147,11 @@ class CorpusImages:
         self._known.move_to_end(key)
         while len(self._known) > IMAGES_REMEMBERED:
             self._known.popitem(last=False)
-        return await asyncio.shield(known[1])
+        image = await asyncio.shield(known[1])
+        touch(image.directory)
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            await self._make_room(image.directory)
+        return image
 
     async def remove(self, tenant_id: str, session_id: str) -> None:
         """Remove all images of a session. Removing nothing is not an error."""
@@ -153,6 +161,10 @@ class CorpusImages:
     def forget(self, corpus: Corpus) -> None:
         """Look at the disk again next time: a file of this image was missing."""
         self._known.pop((corpus.tenant_id, corpus.session_id), None)
+
+    async def _make_room(self, but: Path) -> None:
+        self._swept = time.monotonic()
+        await asyncio.to_thread(make_room, self._directory, self._space, but)
 
     def _session_folder(self, tenant_id: str, session_id: str) -> Path:
         return self._directory / folder_name(tenant_id) / folder_name(session_id)
@@ -168,6 +180,7 @@ class CorpusImages:
         try:
             await ImageBuild(self._blobs, draft, final, corpus).run()
             _publish(draft, final)
+            await self._make_room(final)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         image = _load(final)
@@ -214,16 +227,21 @@ class ImageBuild:
         self._draft = draft
         self._final = final
         self._corpus = corpus
-        self._segments: list[Path] = []
+        self._segments: list[str] = []
 
     async def run(self) -> None:
         """Write every file of the image, the manifest last."""
+        await self.write_files()
+        await asyncio.to_thread(self._write_manifest)
+
+    async def write_files(self) -> list[str]:
+        """Write the tables and the segments; returns where the segments are, in order."""
         with ExitStack() as files:
             opened = [files.enter_context((self._draft / name).open("wb")) for name in TABLES]
             rows, info, structure, index = opened
             tables = Tables(rows, info, structure, index)
             await self._write_documents(tables)
-        await asyncio.to_thread(self._write_manifest)
+        return self._segments
 
     async def _write_documents(self, tables: Tables) -> None:
         own = own_segments(self._corpus)
@@ -239,7 +257,7 @@ class ImageBuild:
 
     async def _place(self, document: Document, text: bytes, own: set[int], pack: Pack) -> tuple[int, int]:
         if document.doc_index in own:
-            self._segments.append(await self._own_file(document))
+            self._segments.append(await self.own_segment(document))
             return len(self._segments) - 1, 0
         place = pack.begin(document.byte_length if document.readable else 0)
         if text:
@@ -267,28 +285,23 @@ class ImageBuild:
         local = self._blobs.local_path(uri)
         return await self._blobs.get(uri) if local is None else local.read_bytes()
 
-    async def _own_file(self, document: Document) -> Path:
-        """A big text as a file of this machine: the blob's own, or one streamed into the draft."""
+    async def own_segment(self, document: Document) -> str:
+        """Where a big text is: the blob's own file, by its path, or a copy in the draft, by its name."""
         uri = document.text_s3_uri or ""
         local = self._blobs.local_path(uri)
         if local is not None:
             _check_length(document, local.stat().st_size)
-            return local.resolve()
+            return str(local.resolve())
         path = self._draft / f"text-{document.doc_index}.bin"
         with path.open("wb") as file:
             async for piece in self._blobs.stream(uri):
                 await asyncio.to_thread(file.write, piece)
         _check_length(document, path.stat().st_size)
-        return path
+        return path.name
 
     def _write_manifest(self) -> None:
-        paths = [*(self._draft / name for name in TABLES), *self._segments]
-        named = [(self._name(path), path.stat().st_size) for path in paths]
+        named = [(name, (self._draft / name).stat().st_size) for name in (*TABLES, *self._segments)]
         (self._draft / MANIFEST).write_bytes(json.dumps(named).encode())
-
-    def _name(self, path: Path) -> str:
-        """Relative for files of the image, absolute for blobs mapped where they lie."""
-        return path.name if path.parent == self._draft else str(path)
 
 
 @dataclass(slots=True)
@@ -296,7 +309,7 @@ class Pack:
     """The segments small texts are packed into, each up to `PACK_BYTES`."""
 
     draft: Path
-    segments: list[Path]
+    segments: list[str]
     file: BinaryIO | None = None
     segment: int = 0
     length: int = 0
@@ -316,9 +329,9 @@ class Pack:
     def _open_next(self) -> None:
         self.close()
         self.segment, self.length = len(self.segments), 0
-        path = self.draft / f"texts-{self.segment}.bin"
-        self.segments.append(path)
-        self.file = path.open("wb")
+        name = f"texts-{self.segment}.bin"
+        self.segments.append(name)
+        self.file = (self.draft / name).open("wb")
 
     def close(self) -> None:
         """Finish the current segment."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rlm_rs.core.errors import SandboxFailed
 from rlm_rs.runners.exchange import ReplyEnded, ReplyMalformed, StepProgramFailed, read_hello
-from rlm_rs.sandbox import frames
 from rlm_rs.sandbox.layers import Layers
+from rlm_rs.sandbox.spawn import EngineMissing, spawn
 from rlm_rs.sandbox.syscalls import SeccompUnavailable, machine
 
 MESSAGE_BYTES = 1 << 16
@@ -27,21 +24,6 @@ START_SECONDS = 30.0
 LAST_WORDS_SECONDS = 1.0
 """How long a zygote that failed to start may take to end by itself."""
 STILLBORN_ALLOWED = 8
-ENGINES = ("re2", "stringzilla")
-
-# The step program is found by explicit paths alone, and without the host package's own __init__: the
-# zygote holds no more of this project than a step needs.
-BOOT = """\
-import sys, types
-package = types.ModuleType("rlm_rs")
-package.__path__ = [sys.argv[1]]
-sys.modules["rlm_rs"] = package
-sys.path += sys.argv[4:]
-from rlm_rs.sandbox.birth import begin
-birth = begin(int(sys.argv[2]), frozenset(sys.argv[3].split(",")))
-from rlm_rs.sandbox.zygote import main
-main(birth)
-"""
 
 
 class ZygoteLost(Exception):
@@ -110,38 +92,11 @@ class Child:
             self.socket.close()
 
 
-def _engine_paths() -> list[str]:
-    """The folders that hold the text engines. Raises `SandboxFailed` naming the missing one."""
-    folders: dict[str, None] = {}
-    for engine in ENGINES:
-        spec = importlib.util.find_spec(engine)
-        if spec is None or spec.origin is None:
-            raise SandboxFailed(reason=f"the package {engine} is not installed. Install rlm-rs again.")
-        origin = Path(spec.origin)
-        inside_package = origin.name.startswith("__init__.")
-        folders[str(origin.parent.parent if inside_package else origin.parent)] = None
-    return list(folders)
-
-
-def _command(control: socket.socket, leave_out: frozenset[str]) -> list[str]:
-    package = str(Path(frames.__file__).parent.parent)
-    boot = [sys.executable, "-s", "-S", "-P", "-X", "utf8", "-c", BOOT]
-    return [*boot, package, str(control.fileno()), ",".join(sorted(leave_out)), *_engine_paths()]
-
-
 def _spawn(control: socket.socket, leave_out: frozenset[str]) -> subprocess.Popen[bytes]:
-    """Start the process: empty environment but for the hash seed, which -I would ignore."""
-    return subprocess.Popen(
-        _command(control, leave_out),
-        env={"PYTHONHASHSEED": "0"},
-        cwd="/",
-        pass_fds=(control.fileno(),),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        # a Ctrl-C at the terminal is for us to handle, not for it to die of
-        process_group=0,
-    )
+    try:
+        return spawn(control.fileno(), leave_out)
+    except EngineMissing as error:
+        raise SandboxFailed(reason=f"{error}. Install rlm-rs again.") from None
 
 
 @dataclass(slots=True, eq=False)

@@ -53,6 +53,23 @@ def out_of_memory(step: StepRequest, ended: Ended | None = None) -> StepResult:
     return failed(step, "STEP_MEMORY", message, ended)
 
 
+def read_too_much(step: StepRequest, limit_bytes: int) -> StepResult:
+    """The documents that the step read do not fit where it runs."""
+    message = (
+        f"The step read more than {limit_bytes >> 20} MB of documents, which is what fits where steps run."
+        " Read or search fewer documents in one step."
+    )
+    return failed(step, "STEP_READ_LIMIT", message)
+
+
+def reply_too_long(step: StepRequest) -> StepResult:
+    """The step leaves more than can be sent back."""
+    message = (
+        "What the step leaves is too long to be sent back. Keep offsets in state and variables, not text."
+    )
+    return failed(step, "STATE_TOO_LARGE", message)
+
+
 def malformed(step: StepRequest, complaint: str) -> StepResult:
     """The child's reply was refused."""
     message = f"The step's result could not be read: {complaint}."

@@ -8,13 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from rlm_rs.runners.process import ProbeEnded, ProcessRunner
+from rlm_rs.sandbox.layers import Layers
 from rlm_rs.sandbox.protocol import StepLimits
 
 REFUSED = "refused"
 WORKS = "works"
 LIMITS = StepLimits(seconds=2.0, memory_mb=64)
+
+
+class ProbeEnded(Exception):
+    """A probe was ended instead of coming to its end: the error code and the message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A runner that can be examined from inside a step."""
+
+    async def start(self) -> Layers:
+        """Make sure that steps can be run, and say which layers hold. Raises `SandboxFailed` otherwise."""
+
+    async def probe(self, source: str, limits: StepLimits) -> str:
+        """Run Python in a locked child with no language layer, and return what it left in `outcome`.
+
+        Raises `ProbeEnded` if it was ended.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +80,7 @@ PROBES: tuple[Probe, ...] = (
 )
 
 
-async def prove(runner: ProcessRunner) -> list[Check]:
+async def prove(runner: Examined) -> list[Check]:
     """Run every probe. The first check is the control: without it "refused" could mean "broken".
 
     Raises `SandboxFailed` if no step can be run here at all.
@@ -66,7 +89,7 @@ async def prove(runner: ProcessRunner) -> list[Check]:
     return [await _check(runner, probe) for probe in (CONTROL, *PROBES)]
 
 
-async def _check(runner: ProcessRunner, probe: Probe) -> Check:
+async def _check(runner: Examined, probe: Probe) -> Check:
     try:
         outcome = await runner.probe(probe.source, LIMITS)
     except ProbeEnded as ended:

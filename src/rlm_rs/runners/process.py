@@ -23,12 +23,14 @@ from rlm_rs.runners.exchange import (
     ReplyEnded,
     ReplyMalformed,
     StepProgramFailed,
+    encoded,
     read_reply,
     send_frame,
     send_step,
 )
 from rlm_rs.runners.image import CorpusImages, open_all
 from rlm_rs.runners.nursery import Child, Nursery, Stillborn, ZygoteLost
+from rlm_rs.runners.probe import ProbeEnded
 from rlm_rs.runners.reply import parse_reply
 from rlm_rs.runners.suspended import Suspended, SuspendedSteps
 from rlm_rs.sandbox.frames import ANSWERS, PROBE, STEP
@@ -138,7 +140,7 @@ class ProcessRunner:
 
     async def _attempt(self, step: StepRequest, corpus: Corpus) -> StepResult:
         with _opened(await self._open_image(corpus)) as descriptors:
-            async with self._child_given(STEP, _encoded(step), descriptors) as held:
+            async with self._child_given(STEP, encoded(step), descriptors) as held:
                 return await self._conclude(held, step, corpus)
 
     @asynccontextmanager
@@ -237,22 +239,6 @@ class ProcessRunner:
             return outcomes.crashed(step, str(error))
         except ReplyEnded:
             return await _without_reply(child, step)
-
-
-def _encoded(step: StepRequest) -> bytes:
-    """A step as its child reads it."""
-    try:
-        return orjson.dumps(step)
-    except TypeError:
-        return to_json(step)  # it holds lone surrogates
-
-
-class ProbeEnded(Exception):
-    """A probe was ended instead of coming to its end: the error code and the message."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(slots=True)

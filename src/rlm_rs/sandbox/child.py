@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import socket
 import time
 import traceback
@@ -19,7 +20,7 @@ from typing import NoReturn
 from rlm_rs.sandbox import clocks, frames, lockdown
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.executor import run_step
-from rlm_rs.sandbox.limits import StepTimedOut
+from rlm_rs.sandbox.limits import StepSuspended, StepTimedOut
 from rlm_rs.sandbox.protocol import (
     StepLimits,
     StepRequest,
@@ -56,6 +57,29 @@ class ReplyChannel:
         return [from_dict(SubcallResult, item) for item in json.loads(body)]
 
 
+@dataclass(slots=True)
+class FetchingChannel:
+    """The way of a step to a host that does not wait for answers and fetches what the step reads."""
+
+    descriptor: int
+    waited_seconds: float = 0.0
+
+    def ask(self, requests: Sequence[SubcallRequest]) -> Sequence[SubcallResult]:
+        """Always raises `StepSuspended`: the step runs again from a longer record."""
+        raise StepSuspended(requests)
+
+    def fetch(self, file: int, first: int, last: int) -> None:
+        """Have the host fill in blocks of a file. The soft clock does not cut the exchange in two."""
+        asked = time.monotonic()
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF})
+            frames.write_frame(self.descriptor, frames.FETCH, frames.BLOCKS.pack(file, first, last))
+            frames.read_frame(self.descriptor)
+            self.waited_seconds += time.monotonic() - asked
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
+
+
 def receive_step(reply_socket: socket.socket) -> tuple[bytes, bytes, list[int]]:
     """Block for the first frame: its kind, its body and the corpus image's descriptors."""
     space = socket.CMSG_LEN(MAX_DESCRIPTORS * 4)
@@ -80,7 +104,7 @@ def set_step_limits(limits: StepLimits, baseline_data_bytes: int) -> None:
 class Meter:
     """What the step has used since this was made, its waiting for answers not counted."""
 
-    def __init__(self, channel: ReplyChannel) -> None:
+    def __init__(self, channel: ReplyChannel | FetchingChannel) -> None:
         self._channel = channel
         self._began = time.monotonic()
         self._cpu_before = clocks.cpu_seconds()
@@ -94,7 +118,9 @@ class Meter:
         )
 
 
-def run_under_clock(request: StepRequest, corpus: MappedCorpus, channel: ReplyChannel) -> StepResult:
+def run_under_clock(
+    request: StepRequest, corpus: MappedCorpus, channel: ReplyChannel | FetchingChannel
+) -> StepResult:
     """Run the step; its soft clock runs until its result is there."""
     clocks.start_soft(request.limits.seconds)
     result = run_step(request, corpus, channel, Meter(channel))
@@ -151,14 +177,20 @@ def run_probe(source: str, descriptor: int) -> bytes:
 def _serve(reply_socket: socket.socket, baseline_data_bytes: int) -> None:
     frames.write_frame(reply_socket.fileno(), frames.HELLO, b"")
     kind, body, descriptors = receive_step(reply_socket)
-    corpus = MappedCorpus.open(descriptors)
+    channel: ReplyChannel | FetchingChannel
+    if kind == frames.FETCHED_STEP:
+        channel = FetchingChannel(reply_socket.fileno())
+        lengths, body = frames.TABLES.unpack_from(body), body[frames.TABLES.size :]
+        corpus = MappedCorpus.fetched(descriptors, lengths, channel.fetch)
+    else:
+        channel = ReplyChannel(reply_socket.fileno())
+        corpus = MappedCorpus.open(descriptors)
     document = json.loads(body)
     set_step_limits(from_dict(StepLimits, document["limits"]), baseline_data_bytes)
     lockdown.close_border()
     if kind == frames.PROBE:
         reply = run_probe(document["code"], reply_socket.fileno())
     else:
-        channel = ReplyChannel(reply_socket.fileno())
         reply = to_json(run_under_clock(from_dict(StepRequest, document), corpus, channel))
     frames.write_frame(reply_socket.fileno(), frames.REPLY, reply)
 

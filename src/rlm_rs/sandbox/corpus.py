@@ -15,8 +15,10 @@ import os
 import struct
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate, repeat
 from typing import Any, NamedTuple, Protocol
 
+from rlm_rs.sandbox.fetched import Bytes, Fetch, FetchedBytes, FetchedFile, part
 from rlm_rs.sandbox.text import Text
 
 _ROW = struct.Struct("<12Q")
@@ -69,8 +71,8 @@ class MappedCorpus:
     """The documents of an image. Give `open` the descriptors: they stay the caller's to close."""
 
     def __init__(
-        self, table: Mapped, info: Mapped, structure: Mapped, index: Mapped, segments: Sequence[Mapped]
-    ):
+        self, table: Held, info: Held, structure: Held, index: Held, segments: Sequence[Held]
+    ) -> None:
         self._table = table
         self._info = info
         self._structure = structure
@@ -83,12 +85,21 @@ class MappedCorpus:
         table, info, structure, index, *segments = (Mapped(fd) for fd in fds)
         return cls(table, info, structure, index, segments)
 
+    @classmethod
+    def fetched(cls, fds: Sequence[int], lengths: Sequence[int], fetch: Fetch) -> MappedCorpus:
+        """From sparse files that `fetch` fills: the four tables in one, so long each, then the segments."""
+        tables, *segments = (FetchedFile(number, fd, fetch) for number, fd in enumerate(fds))
+        starts = accumulate(lengths, initial=0)
+        table, info, structure, index = map(Fetched, repeat(tables), starts, lengths)
+        return cls(table, info, structure, index, [Fetched(file, 0, file.size) for file in segments])
+
     def __len__(self) -> int:
         return self._table.size // _ROW.size
 
     def row(self, number: int) -> Row:
         """The table's row of document `number`, which must exist."""
-        return Row(*_ROW.unpack_from(self._table.data, number * _ROW.size))
+        start = number * _ROW.size
+        return Row(*_ROW.unpack(self._table.data[start : start + _ROW.size]))
 
     def document(self, number: int) -> MappedDocument:
         """Document `number`, which must exist."""
@@ -96,9 +107,9 @@ class MappedCorpus:
 
     def column(self, field: str) -> list[int]:
         """One field of all rows, without making the rows."""
-        return self._table.data.cast("Q")[Row._fields.index(field) :: len(Row._fields)].tolist()
+        return self._table.data[:].cast("Q")[Row._fields.index(field) :: len(Row._fields)].tolist()
 
-    def segment(self, number: int) -> memoryview:
+    def segment(self, number: int) -> Bytes:
         """The bytes of a segment."""
         return self._segments[number].data
 
@@ -109,13 +120,11 @@ class MappedCorpus:
 
     def text(self, row: Row) -> Text:
         """The text of a row's document."""
-        data = (
-            self.segment(row.segment)[row.byte_start : row.byte_start + row.byte_length]
-            if row.byte_length
-            else _EMPTY
-        )
-        index = self._index.data.cast("Q")[row.index_start : row.index_start + row.index_count]
-        return Text(data, row.char_length, index if row.index_count else None)
+        data: Bytes = _EMPTY
+        if row.byte_length:
+            data = part(self.segment(row.segment), row.byte_start, row.byte_start + row.byte_length)
+        index = self._index.data[8 * row.index_start : 8 * (row.index_start + row.index_count)]
+        return Text(data, row.char_length, index.cast("Q") if row.index_count else None)
 
     def info(self, row: Row) -> dict[str, str]:
         """`doc_id`, `name` and `mime_type` of a row's document."""
@@ -124,6 +133,24 @@ class MappedCorpus:
     def structure(self, row: Row) -> Structure:
         """`structure`, `pages` and `tables` of a row's document."""
         return _json_at(self._structure, row.structure_start, row.structure_length)
+
+
+class Held(Protocol):
+    """A table or a segment, wherever it lies."""
+
+    size: int
+
+    @property
+    def data(self) -> Bytes:
+        """Its bytes."""
+
+
+class Fetched:
+    """A part of a file that is filled as it is read."""
+
+    def __init__(self, file: FetchedFile, start: int, size: int) -> None:
+        self.size = size
+        self.data: Bytes = FetchedBytes(file, start, start + size)
 
 
 class Mapped:
@@ -191,7 +218,7 @@ class MemoryDocument:
         return {}
 
 
-def _json_at(source: Mapped, start: int, length: int) -> dict[str, Any]:
+def _json_at(source: Held, start: int, length: int) -> dict[str, Any]:
     if not length:
         return {}
     decoded: dict[str, Any] = json.loads(str(source.data[start : start + length], "utf-8"))

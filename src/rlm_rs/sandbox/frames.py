@@ -14,16 +14,27 @@ MAX_FRAME_BYTES = 64 << 20
 
 STEP = b"S"
 """Host to child: a `StepRequest`; the corpus image's descriptors travel with its header."""
+FETCHED_STEP = b"D"
+"""Host to child: as `STEP`, over files that are filled as they are read. The body begins with the lengths
+of the tables in the first file (`TABLES`); calls without a recorded answer end the child."""
 PROBE = b"P"
 """Host to child: Python source that tries to get out, run with no language layer."""
 ANSWERS = b"A"
 """Host to child: a JSON list of `SubcallResult`, for a suspended step."""
 REPLY = b"R"
 """Child to host: a `StepResult`, or what a probe returned."""
+FETCH = b"G"
+"""Child to host: the blocks of a file it is about to read (`BLOCKS`)."""
+FETCHED = b"B"
+"""Host to child: they are there."""
 HELLO = b"H"
 """Child to host, first and once: it is locked and warm. Code has not run before it."""
 FAILED = b"F"
 """Child to host: why the step program itself failed, as text."""
+
+TABLES = struct.Struct("<4Q")
+BLOCKS = struct.Struct("<3I")
+"""The file's number, the first block and the last."""
 
 EXIT_FAILED = 70
 """The step program itself raised something: a defect, or code that broke it."""

@@ -12,6 +12,7 @@ import stringzilla
 
 from rlm_rs.sandbox import windows
 from rlm_rs.sandbox.corpus import MappedCorpus
+from rlm_rs.sandbox.fetched import Bytes
 from rlm_rs.sandbox.regex import Regex, Span
 from rlm_rs.sandbox.text import FOLDED_FACTOR, Text
 from rlm_rs.sandbox.windows import release
@@ -28,7 +29,7 @@ class Found(NamedTuple):
 class Segment(NamedTuple):
     """A segment's bytes and, in the order they lie there, the documents in it that have any text."""
 
-    data: memoryview
+    data: Bytes
     documents: list[int]
     starts: list[int]
     lengths: list[int]
@@ -56,7 +57,7 @@ def pattern(corpus: MappedCorpus, regex: Regex, *, per_document: int | None) -> 
     looked_at = 0
     for number in range(len(corpus)):
         text = corpus.text(corpus.row(number))
-        for start, end in islice(regex.spans(text.data, text.is_ascii), per_document):
+        for start, end in islice(regex.spans(text.data[:], text.is_ascii), per_document):
             yield Found(number, start, end)
         looked_at += len(text.data)
         if looked_at > windows.WINDOW:
@@ -93,7 +94,7 @@ def _jump(
         at = segment.starts[position] + segment.lengths[position]
 
 
-def _first(data: memoryview, at: int, needle: bytes, search: _Search) -> int:
+def _first(data: Bytes, at: int, needle: bytes, search: _Search) -> int:
     """Where the first hit at or after `at` begins, or -1."""
     for window in windows.windows(data, at, len(data), FOLDED_FACTOR * len(needle)):
         ahead = search.first(data[window.start : window.limit], needle) if window.end > window.start else -1

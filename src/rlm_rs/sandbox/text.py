@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import stringzilla
 
+from rlm_rs.sandbox.fetched import Bytes
 from rlm_rs.sandbox.windows import windows
 
 STRIDE = 4096
@@ -25,7 +26,7 @@ class Text:
 
     __slots__ = ("data", "index", "length")
 
-    def __init__(self, data: memoryview, length: int, index: memoryview | None) -> None:
+    def __init__(self, data: Bytes, length: int, index: memoryview | None) -> None:
         """`index` holds uint64 byte offsets of characters 0, 4096, …; None means the text is ASCII."""
         self.data = data
         self.length = length
@@ -89,9 +90,9 @@ class Text:
     def find(self, term: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Byte ranges of `term` within bytes `[start, end)`, overlapping ones included, in order."""
         for window in windows(self.data, start, end, len(term) - 1):
-            at = window.start
-            while (at := stringzilla.find(self.data, term, at, window.limit)) >= 0:
-                yield at, at + len(term)
+            data, at = self.data[window.start : window.limit], 0
+            while (at := stringzilla.find(data, term, at)) >= 0:
+                yield window.start + at, window.start + at + len(term)
                 at += 1
 
     def find_uncased(self, term: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -113,7 +114,7 @@ class Text:
         return following(self.data, byte)
 
 
-def following(data: memoryview, byte: int) -> int:
+def following(data: Bytes, byte: int) -> int:
     """Byte offset of the character after the one at `byte` in UTF-8 `data` (one past its end at the end)."""
     byte += 1
     while byte < len(data) and data[byte] & 0xC0 == 0x80:
@@ -121,7 +122,7 @@ def following(data: memoryview, byte: int) -> int:
     return byte
 
 
-def preceding(data: memoryview, byte: int) -> int:
+def preceding(data: Bytes, byte: int) -> int:
     """Byte offset of the character before `byte` in UTF-8 `data`; 0 at the beginning."""
     byte -= 1
     while byte > 0 and data[byte] & 0xC0 == 0x80:

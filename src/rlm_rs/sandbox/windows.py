@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import stringzilla
 
+from rlm_rs.sandbox.fetched import Bytes, FetchedBytes
+
 WINDOW = 64 << 20
 """Bytes looked at before they are let go."""
 
@@ -24,7 +26,7 @@ class Window(NamedTuple):
     limit: int
 
 
-def windows(data: memoryview, start: int, end: int, reach: int) -> Iterator[Window]:
+def windows(data: Bytes, start: int, end: int, reach: int) -> Iterator[Window]:
     """`[start, end)` of UTF-8 text in windows on character borders; a hit is at most `reach` bytes long.
 
     A window is let go when the next one is asked for.
@@ -37,15 +39,16 @@ def windows(data: memoryview, start: int, end: int, reach: int) -> Iterator[Wind
     yield Window(start, end, end)
 
 
-def boundary(data: memoryview, byte: int) -> int:
+def boundary(data: Bytes, byte: int) -> int:
     """The nearest character border of UTF-8 `data` at or before `byte`."""
     while 0 < byte < len(data) and data[byte] & 0xC0 == 0x80:
         byte -= 1
     return byte
 
 
-def release(data: memoryview, start: int = 0, end: int | None = None) -> None:
+def release(data: Bytes, start: int = 0, end: int | None = None) -> None:
     """Let go of the pages wholly inside a range of a mapped view; what is not mapped is left alone."""
+    data = data.mapped if isinstance(data, FetchedBytes) else data
     mapped = data.obj
     if not isinstance(mapped, mmap.mmap) or not len(data):
         return

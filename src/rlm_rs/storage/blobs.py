@@ -33,16 +33,24 @@ class StoreBlobs:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
+    def place(self, uri: str) -> tuple[ObjectStore, str]:
+        """The store an object lies in, and its key there. Raises `ValidationFailed`."""
+        return self._store, key_of(uri)
+
+    def place_of_prefix(self, prefix: str) -> tuple[ObjectStore, str, str]:
+        """The store a prefix lies in, its key there, and what stands before keys in this store's URIs."""
+        return self._store, prefix_of(prefix), SCHEME
+
     async def put(self, uri: str, data: bytes) -> None:
         try:
-            await obstore.put_async(self._store, key_of(uri), data, mode="create")
+            await obstore.put_async(*self.place(uri), data, mode="create")
         except AlreadyExistsError:
             # immutable: the same URI always stands for the same content
             return
 
     async def put_file(self, uri: str, path: Path) -> None:
         if not await self._exists(uri):
-            await obstore.put_async(self._store, key_of(uri), path)
+            await obstore.put_async(*self.place(uri), path)
 
     async def put_folder(self, prefix: str, folder: Path) -> None:
         prefix_of(prefix)
@@ -50,46 +58,47 @@ class StoreBlobs:
             await self.put_file(prefix + path.name, path)
 
     async def get(self, uri: str, start: int = 0, length: int | None = None) -> bytes:
-        key = key_of(uri)
+        store, key = self.place(uri)
         try:
             if length is None and start == 0:
-                return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
-            size = (await obstore.head_async(self._store, key))["size"]
+                return bytes(await (await obstore.get_async(store, key)).bytes_async())
+            size = (await obstore.head_async(store, key))["size"]
             end = size if length is None else min(size, start + length)
             if start >= end:
                 return b""
-            return bytes(await obstore.get_range_async(self._store, key, start=start, end=end))
+            return bytes(await obstore.get_range_async(store, key, start=start, end=end))
         except FileNotFoundError as error:
             raise BlobNotFound(uri=uri) from error
 
     async def size(self, uri: str) -> int:
         try:
-            return int((await obstore.head_async(self._store, key_of(uri)))["size"])
+            return int((await obstore.head_async(*self.place(uri)))["size"])
         except FileNotFoundError as error:
             raise BlobNotFound(uri=uri) from error
 
     async def stream(self, uri: str, chunk_bytes: int = 8 << 20) -> AsyncIterator[bytes]:
         try:
-            result = await obstore.get_async(self._store, key_of(uri))
+            result = await obstore.get_async(*self.place(uri))
         except FileNotFoundError as error:
             raise BlobNotFound(uri=uri) from error
         async for chunk in result.stream(min_chunk_size=chunk_bytes):
             yield bytes(chunk)
 
     async def list(self, prefix: str) -> Sequence[str]:
+        store, inside, before = self.place_of_prefix(prefix)
         found: list[str] = []
-        async for batch in obstore.list(self._store, prefix=prefix_of(prefix)):
-            found += [SCHEME + item["path"] for item in batch]
+        async for batch in obstore.list(store, prefix=inside):
+            found += [before + item["path"] for item in batch]
         return sorted(found)
 
     async def delete(self, uri: str) -> None:
         with suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, key_of(uri))
+            await obstore.delete_async(*self.place(uri))
 
     async def delete_prefix(self, prefix: str) -> None:
-        keys = [key_of(uri) for uri in await self.list(prefix)]
-        if keys:
-            await obstore.delete_async(self._store, keys)
+        found = [self.place(uri) for uri in await self.list(prefix)]
+        if found:
+            await obstore.delete_async(found[0][0], [key for _, key in found])
 
     def local_path(self, uri: str) -> Path | None:
         key_of(uri)

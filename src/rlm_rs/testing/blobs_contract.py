@@ -139,36 +139,36 @@ class BlobsContract:
             assert blobs.local_path(missing) is None
 
     async def test_list_gives_what_is_below_a_prefix_sorted(self, blobs: Blobs) -> None:
-        inside = ["s3://b/p/1", "s3://b/p/10", "s3://b/p/2/deep/er"]
-        for uri in [*inside, "s3://b/pq/1", "s3://b/q", "s3://other/p/1"]:
+        inside = ["s3://second/p/1", "s3://second/p/10", "s3://second/p/2/deep/er"]
+        for uri in [*inside, "s3://second/pq/1", "s3://second/q", "s3://other/p/1"]:
             await blobs.put(uri, CONTENT)
-        assert list(await blobs.list("s3://b/p/")) == inside
-        assert list(await blobs.list("s3://b/nothing/")) == []
+        assert list(await blobs.list("s3://second/p/")) == inside
+        assert list(await blobs.list("s3://second/nothing/")) == []
 
     async def test_delete_prefix_removes_what_is_below_and_nothing_else(self, blobs: Blobs) -> None:
-        for uri in ("s3://b/p/1", "s3://b/p/2/deep", "s3://b/pq/1", "s3://other/p/1"):
+        for uri in ("s3://second/p/1", "s3://second/p/2/deep", "s3://second/pq/1", "s3://other/p/1"):
             await blobs.put(uri, CONTENT)
-        await blobs.delete_prefix("s3://b/p/")
-        assert list(await blobs.list("s3://b/")) == ["s3://b/pq/1"]
+        await blobs.delete_prefix("s3://second/p/")
+        assert list(await blobs.list("s3://second/")) == ["s3://second/pq/1"]
         assert await blobs.get("s3://other/p/1") == CONTENT
         with pytest.raises(BlobNotFound):
-            await blobs.get("s3://b/p/1")
+            await blobs.get("s3://second/p/1")
 
     async def test_a_deleted_name_can_be_used_again(self, blobs: Blobs) -> None:
-        await blobs.put("s3://b/p/1", b"old")
-        await blobs.delete_prefix("s3://b/p/")
-        await blobs.put("s3://b/p/1", b"new")
-        assert await blobs.get("s3://b/p/1") == b"new"
+        await blobs.put("s3://second/p/1", b"old")
+        await blobs.delete_prefix("s3://second/p/")
+        await blobs.put("s3://second/p/1", b"new")
+        assert await blobs.get("s3://second/p/1") == b"new"
 
     async def test_delete_removes_one_object(self, blobs: Blobs) -> None:
-        for uri in ("s3://b/p/1", "s3://b/p/1x", "s3://b/p/2"):
+        for uri in ("s3://second/p/1", "s3://second/p/1x", "s3://second/p/2"):
             await blobs.put(uri, CONTENT)
-        await blobs.delete("s3://b/p/1")
-        assert list(await blobs.list("s3://b/")) == ["s3://b/p/1x", "s3://b/p/2"]
+        await blobs.delete("s3://second/p/1")
+        assert list(await blobs.list("s3://second/")) == ["s3://second/p/1x", "s3://second/p/2"]
 
     async def test_deleting_nothing_is_no_error(self, blobs: Blobs) -> None:
-        await blobs.delete_prefix("s3://b/nothing/")
-        await blobs.delete("s3://b/nothing")
+        await blobs.delete_prefix("s3://second/nothing/")
+        await blobs.delete("s3://second/nothing")
 
     async def test_a_local_path_is_a_file_with_the_content(self, blobs: Blobs) -> None:
         await blobs.put(URI, CONTENT)

@@ -17,15 +17,31 @@ from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
+from rlm_rs.runners.image_space import ImageSpace
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
+from rlm_rs.wiring.looks import Look, account_looks, create_in_account
 from rlm_rs.wiring.providers import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE, make_provider, provider_name
 from rlm_rs.wiring.schemas import SchemasWhenNeeded
-from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
+from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
+from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.tools import make_tools
 from rlm_rs.wiring.wired import Wiring
 
-__all__ = ["FAKE", "OFFLINE_MODELS", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
+__all__ = [
+    "FAKE",
+    "OFFLINE_MODELS",
+    "OFFLINE_NOTICE",
+    "Look",
+    "Wiring",
+    "account_looks",
+    "create_in_account",
+    "provider_name",
+    "stored_keys",
+    "wire",
+]
+
+IDLE_IMAGE_SECONDS = 3600.0
 
 
 def wire(
@@ -39,10 +55,11 @@ def wire(
 
     Raises `SettingInvalid`, `ValidationFailed`.
     """
+    settings = with_secrets(settings)
     tools = make_tools(settings, functions)
-    stores = embedded_stores(settings)
+    stores = make_stores(settings)
     provider = provider or make_provider(settings)
-    sandbox = sandbox or ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
+    sandbox = sandbox or _sandbox(settings, stores)
     return Wiring(
         settings,
         _ports(settings, stores, provider, sandbox, tools),
@@ -51,6 +68,22 @@ def wire(
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
     )
+
+
+def _sandbox(settings: Settings, stores: Stores) -> Sandbox:
+    if settings.sandbox_runner == "lambda":
+        with needs_aws_parts("SANDBOX_RUNNER"):
+            from rlm_rs.wiring.steps_on_lambda import lambda_runner
+
+        return lambda_runner(settings, stores)
+    return ProcessRunner(_images(settings, stores))
+
+
+def _images(settings: Settings, stores: Stores) -> CorpusImages:
+    # where sessions are removed by other machines too, their texts do not stay on this one's disk
+    idle = IDLE_IMAGE_SECONDS if settings.profile() == "aws" else None
+    space = ImageSpace(settings.image_cache_bytes, idle)
+    return CorpusImages(stores.blobs, settings.rlm_data_dir / "images", space)
 
 
 def _ports(

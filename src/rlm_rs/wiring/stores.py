@@ -19,6 +19,7 @@ from rlm_rs.storage.sqlite_keys import SqliteAuditLog, SqliteKeys
 from rlm_rs.storage.sqlite_limits import RATES_SCHEMA, SqliteIdempotency, SqliteRates
 from rlm_rs.storage.sqlite_work import SqliteWork
 from rlm_rs.wiring.providers import secret
+from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
 
 DATABASE_FILE = "rlm.sqlite"
 RATES_FILE = "rates.sqlite"
@@ -45,6 +46,16 @@ class Stores:
             await close()
 
 
+def make_stores(settings: Settings) -> Stores:
+    """The stores of the profile in force. Raises `SettingInvalid`."""
+    if settings.profile() == "aws":
+        with needs_aws_parts("RLM_PROFILE"):
+            from rlm_rs.wiring.aws import aws_stores
+
+        return aws_stores(settings)
+    return embedded_stores(settings)
+
+
 def embedded_stores(settings: Settings) -> Stores:
     """One data directory, nothing to start. Raises `SettingInvalid` if it cannot be written."""
     data_dir = settings.rlm_data_dir
@@ -68,15 +79,25 @@ def embedded_stores(settings: Settings) -> Stores:
 @asynccontextmanager
 async def stored_keys(settings: Settings) -> AsyncIterator[tuple[Keys, str]]:
     """The keys and their pepper, without the rest of the service."""
-    database = Database(settings.rlm_data_dir / DATABASE_FILE)
+    settings = with_secrets(settings)
+    stores = make_stores(settings)
     try:
-        yield SqliteKeys(database), pepper(settings)
+        yield stores.keys, pepper(settings)
     finally:
-        await database.close()
+        await stores.close()
 
 
 def pepper(settings: Settings) -> str:
-    """The secret that API keys are hashed with: as configured, else the data directory's own."""
+    """The secret that API keys are hashed with: as configured, else the data directory's own.
+
+    Raises `SettingInvalid` where processes on several machines would each have their own.
+    """
+    if settings.api_key_pepper is None and settings.profile() == "aws":
+        raise SettingInvalid(
+            variable="API_KEY_PEPPER",
+            value="",
+            reason="all processes of the aws profile share it: set it, or API_KEY_PEPPER_SECRET_ARN.",
+        )
     return secret(settings.api_key_pepper) or kept_pepper(settings.rlm_data_dir)
 
 

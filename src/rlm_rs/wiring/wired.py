@@ -22,8 +22,7 @@ from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.stored_parsing import LocalStoredParser
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
 from rlm_rs.parser.remote import RemoteStoredParser
-from rlm_rs.runners.probe import Check, prove
-from rlm_rs.runners.process import ProcessRunner
+from rlm_rs.runners.probe import Check, Examined, prove
 from rlm_rs.settings import Settings
 from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
@@ -93,14 +92,14 @@ class Wiring:
 
     async def sandbox_layers(self) -> str:
         """The layers that hold around a step, in words. Raises `SandboxFailed` if none can be run."""
-        return (await self._process_runner().start()).in_words()
+        return (await self._examined().start()).in_words()
 
     async def sandbox_proof(self) -> Sequence[Check]:
         """What was tried from inside a step, and whether it was refused. Raises `SandboxFailed`."""
-        return await prove(self._process_runner())
+        return await prove(self._examined())
 
-    def _process_runner(self) -> ProcessRunner:
-        if isinstance(self.ports.sandbox, ProcessRunner):
+    def _examined(self) -> Examined:
+        if isinstance(self.ports.sandbox, Examined):
             return self.ports.sandbox
         raise SandboxFailed(reason="this kind of sandbox cannot be examined from inside")
 
