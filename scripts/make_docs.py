@@ -30,6 +30,7 @@ from rlm_rs.core.budget import Budgets
 from rlm_rs.parser import failures
 from rlm_rs.sandbox.modules import NAMES
 from rlm_rs.settings import Settings
+from rlm_rs.storage.aws.tables import TABLES, Index
 
 E = TypeVar("E", bound=Exception)
 
@@ -41,6 +42,18 @@ COMMAND_AND_OUTPUT = re.compile(r"(```sh\n((?:(?!```).)*)```\n\n```text output\n
 
 # defaults that depend on the machine, in words
 COMPUTED_DEFAULTS = {"rlm_data_dir": "`$XDG_DATA_HOME/rlm`, else `~/.local/share/rlm`"}
+
+AWS_KEYS = {
+    "sessions": "`TENANT#t / SESSION#s`",
+    "documents": "`SESSION#t#s / DOC#generation#d`",
+    "executions": "`SESSION#t#s / EXEC#e`",
+    "execution_state": "`EXEC#e / EVENT#seq`",
+    "api_keys": "`KEY#hash / KEY#hash`",
+    "audit_log": "`TENANT#t / TS#time#id#REQ#r`",
+    "work": "`WORK#kind#t / ITEM#id`, `TENANTS#kind / TENANT#t`",
+    "idempotency": "`TENANT#t / KEY#hash`",
+    "rates": "`RATE#key / RATE`",
+}
 
 BUDGET_MEANINGS = {
     "max_turns": "root replies",
@@ -218,6 +231,20 @@ def shape(schema: dict[str, Any], described: dict[str, Any]) -> str:
     return ", ".join(fields) or str(found.get("format") or found.get("type") or "text")
 
 
+def aws_tables() -> str:
+    """Every table of the AWS profile: its keys, its indexes, whether items expire."""
+    rows = []
+    for kept in TABLES:
+        indexes = ", ".join(map(index_keys, kept.indexes)) or "none"
+        rows.append((f"`{kept.name}`", AWS_KEYS[kept.name], indexes, "yes" if kept.expires else "no"))
+    return table(("table", "PK / SK", "indexes (PK, SK)", "expires"), rows)
+
+
+def index_keys(index: Index) -> str:
+    """An index and its keys."""
+    return f"`{index.name}` ({index.partition}, {index.sort})"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "budgets": budgets,
@@ -225,6 +252,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "failures": all_failures,
     "commands": commands,
     "modules": modules,
+    "aws-tables": aws_tables,
     "routes": routes,
 }
 
