@@ -32,6 +32,7 @@ from rlm_rs.mcp.tools import TOOLS
 from rlm_rs.parser import failures
 from rlm_rs.sandbox.modules import NAMES
 from rlm_rs.settings import Settings
+from rlm_rs.storage.aws.tables import TABLES, Index
 
 E = TypeVar("E", bound=Exception)
 
@@ -44,6 +45,19 @@ COMMAND_AND_OUTPUT = re.compile(r"(```sh\n((?:(?!```).)*)```\n\n```text output\n
 
 # defaults that depend on the machine, in words
 COMPUTED_DEFAULTS = {"rlm_data_dir": "`$XDG_DATA_HOME/rlm`, else `~/.local/share/rlm`"}
+
+AWS_KEYS = {
+    "sessions": "`TENANT#t / SESSION#s`",
+    "documents": "`SESSION#t#s / DOC#generation#d`",
+    "executions": "`SESSION#t#s / EXEC#e`",
+    "execution_state": "`EXEC#e / EVENT#seq`",
+    "evaluations": "`EXEC#t#e / EVAL`",
+    "api_keys": "`KEY#hash / KEY#hash`",
+    "audit_log": "`TENANT#t / TS#time#id#REQ#r`",
+    "work": "`WORK#kind#t / ITEM#id`, `TENANTS#kind / TENANT#t`",
+    "idempotency": "`TENANT#t / KEY#hash`",
+    "rates": "`RATE#key / RATE`",
+}
 
 BUDGET_MEANINGS = {
     "max_turns": "root replies",
@@ -261,6 +275,20 @@ def kind_of(field: dict[str, Any]) -> str:
     return " or ".join({"string": "text", "array": "list"}.get(k, k) for k in kinds) if field else "any"
 
 
+def aws_tables() -> str:
+    """Every table of the AWS profile: its keys, its indexes, whether items expire."""
+    rows = []
+    for kept in TABLES:
+        indexes = ", ".join(map(index_keys, kept.indexes)) or "none"
+        rows.append((f"`{kept.name}`", AWS_KEYS[kept.name], indexes, "yes" if kept.expires else "no"))
+    return table(("table", "PK / SK", "indexes (PK, SK)", "expires"), rows)
+
+
+def index_keys(index: Index) -> str:
+    """An index and its keys."""
+    return f"`{index.name}` ({index.partition}, {index.sort})"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "trace-fields": trace_fields,
     "settings": settings,
@@ -269,6 +297,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "failures": all_failures,
     "commands": commands,
     "modules": modules,
+    "aws-tables": aws_tables,
     "routes": routes,
     "mcp-tools": mcp_tools,
 }

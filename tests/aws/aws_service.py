@@ -107,7 +107,7 @@ class Api:
         client = httpx2.Client(base_url=self.client.base_url, headers=headers, timeout=60)
         return Api(self.process, client)
 
-    def until_ready(self, seconds: float = 60) -> Api:
+    def until_ready(self, seconds: float = 120) -> Api:
         """Itself, once it is ready."""
         until(lambda: self.answers("/health/live"), seconds)
         return self
@@ -153,7 +153,7 @@ def programs(folder: Path, endpoint: str, prefix: str, bucket: str, **more: str)
         made.end()
 
 
-def until(holds: Any, seconds: float = 60) -> None:
+def until(holds: Any, seconds: float = 120) -> None:
     """Wait until it holds."""
     ends = time.monotonic() + seconds
     while not holds():

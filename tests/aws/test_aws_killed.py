@@ -19,7 +19,7 @@ from rlm_rs.testing.openai_script import Prompt, ServedReply
 from rlm_rs.testing.openai_server import OpenAITestServer
 from rlm_rs.wiring import Wiring, wire
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 TENANT = "acme"
 TEXT = "The notice period is ninety days. The rent is due monthly."
@@ -100,7 +100,7 @@ async def test_killed_processes_lose_and_repay_nothing(
             ids = await asyncio.to_thread(started, one)
             await killed(one.process)
             for enough in (4, 10, 16):
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(120):
                     await server.until(lambda _, enough=enough: len(provider.seen) >= enough)  # type: ignore[misc]
                 await killed(workers.pop(0))
                 # first the journals: what is asked after they were read has not been paid in them
@@ -121,3 +121,27 @@ async def test_killed_processes_lose_and_repay_nothing(
         assert repeated <= 3 * int(MODELS["WORKER_CONCURRENCY"])
         assert set(provider.seen) == {(n, turn) for n in range(EXECUTIONS) for turn in range(len(STEPS))}
         await wiring.close()
+
+
+async def test_a_cancellation_in_one_process_stops_a_worker_in_another(
+    emulator: AwsEmulator, prefix: str, bucket: str, tmp_path: Path
+) -> None:
+    def slow(prompt: Prompt) -> ServedReply:
+        return ServedReply("```repl\nFINAL('late')\n```", latency=60)
+
+    async with OpenAITestServer(slow) as server:
+        more = {**MODELS, "OPENAI_BASE_URL": server.base_url}
+        with programs(tmp_path, emulator.endpoint, prefix, bucket, **more) as made:
+            made.worker()
+            api = made.api(await asyncio.to_thread(made.key))
+            await asyncio.to_thread(api.until_ready)
+            session_id = await asyncio.to_thread(api.session, TEXT)
+            started = await asyncio.to_thread(
+                api.post, f"/v1/sessions/{session_id}/executions", 202, json={"question": "Number 1?"}
+            )
+            async with asyncio.timeout(120):
+                await server.until(lambda requests: len(requests) >= 1)
+            place = f"/v1/executions/{started['execution_id']}"
+            await asyncio.to_thread(api.post, f"{place}/cancel")
+            done = await asyncio.to_thread(api.post, f"{place}/wait", json={"timeout_seconds": 30})
+    assert done["status"] == "CANCELLED"

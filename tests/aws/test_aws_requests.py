@@ -20,7 +20,7 @@ WRITES_BESIDE = 13
 READS_OF_BLOBS_PER_TURN = 2
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_turn_makes_few_requests_and_no_request_is_a_scan(emulator: AwsEmulator) -> None:
     measured, proxy = await measure(emulator.endpoint)
     for found in measured:

@@ -52,3 +52,34 @@ def test_limits_come_from_their_setting() -> None:
 def test_the_pepper_is_not_shown() -> None:
     settings = load_settings(api_key_pepper="a secret pepper")
     assert "a secret pepper" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "profile", "prefix"),
+    [
+        ({}, "embedded", "rlm"),
+        ({"aws_endpoint_url": "http://localhost:1"}, "embedded", "rlm"),
+        ({"ddb_table_prefix": "prod"}, "aws", "prod"),
+        ({"rlm_profile": "aws"}, "aws", "rlm"),
+        ({"rlm_profile": "embedded", "ddb_table_prefix": "prod"}, "embedded", "prod"),
+    ],
+)
+def test_the_profile_is_said_or_follows_from_the_prefix_of_the_tables(
+    given: dict[str, str], profile: str, prefix: str
+) -> None:
+    settings = load_settings(**given)
+    assert (settings.profile(), settings.table_prefix()) == (profile, prefix)
+
+
+def test_the_endpoint_of_the_emulator_comes_before_the_one_of_all_sdks() -> None:
+    both = load_settings(aws_endpoint_url="http://localhost:1", localstack_endpoint_url="http://localhost:2")
+    assert both.aws_endpoint() == "http://localhost:2"
+    assert load_settings(aws_endpoint_url="http://localhost:1").aws_endpoint() == "http://localhost:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("rlm_profile", "azure"), ("ddb_table_prefix", "a b"), ("image_cache_bytes", "1")]
+)
+def test_a_wrong_value_of_the_aws_profile_is_one_line_too(name: str, value: str) -> None:
+    with pytest.raises(SettingInvalid, match=name.upper()):
+        load_settings(**{name: value})

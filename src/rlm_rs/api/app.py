@@ -70,6 +70,8 @@ def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
+        # one that is missing is said at start, not to the first request
+        wiring.pepper()
         unlisten = wiring.ports.log.listen(metrics.heard)
         service = wiring.service()
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}

@@ -183,6 +183,10 @@ class Wiring:
         self.spool.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.spool))
 
+    def pepper(self) -> str:
+        """The secret that API keys are hashed with. Raises `SettingInvalid` where there is none."""
+        return pepper(self.settings)
+
     async def create_key(
         self,
         tenant_id: str,
@@ -193,7 +197,7 @@ class Wiring:
         """A new API key of a tenant, to be shown once. Raises `ValidationFailed`."""
         key, _ = await create_key(
             self.keys,
-            pepper(self.settings),
+            self.pepper(),
             tenant_id=tenant_id,
             name=name,
             scopes=scopes,
@@ -203,7 +207,7 @@ class Wiring:
 
     async def check_key(self, key: str) -> ApiKeyRecord:
         """The record of a key that is good now. Raises `Unauthorized`."""
-        return await check_key(self.keys, pepper(self.settings), key)
+        return await check_key(self.keys, self.pepper(), key)
 
     async def close(self) -> None:
         """End everything, in the reverse order of its making."""

@@ -23,6 +23,7 @@ from rlm_rs.storage.aws.wake_ups import WakeUp, WakeUps
 
 LOOK_SECONDS = 5.0
 """How often the table is looked at where no wake-up came: what a lost one was for is found within this."""
+WAKE_UPS_REMEMBERED = 10_000
 ROUNDS = 4
 """Looks at the queues in one claim, when others have taken all that was found."""
 KEPT_SHARE = 0.5
@@ -90,7 +91,7 @@ class DynamoWork:
             return None
         self._looked.pop(kind, None)
         if wake_up is not None:
-            self._held[(kind, item.tenant_id, item.item_id, owner)] = wake_up
+            self._keep(_held(item, owner), wake_up)
         return item
 
     async def claim_item(
@@ -185,6 +186,12 @@ class DynamoWork:
     def _is_look_due(self, kind: WorkKind, lease_seconds: float) -> bool:
         pause = min(self._look_seconds, lease_seconds)
         return time.monotonic() - self._looked.get(kind, float("-inf")) >= pause
+
+    def _keep(self, held: Held, wake_up: WakeUp) -> None:
+        # an item put off by shortening its lease is never given back: its wake-up comes back by itself
+        while len(self._held) >= WAKE_UPS_REMEMBERED:
+            del self._held[next(iter(self._held))]
+        self._held[held] = wake_up
 
     async def _put_back(self, wake_up: WakeUp) -> None:
         """A wake-up with nothing to do: it goes if its item has, else it comes back when the lease ends."""
