@@ -247,6 +247,11 @@ class RLM:
         return self._wiring
 
     @property
+    def model_names(self) -> tuple[str | None, str | None]:
+        """Root and sub model as they were named to it; None where the settings decide."""
+        return self._models
+
+    @property
     def tenant_id(self) -> str:
         """The tenant whose data this is."""
         return self._tenant_id
@@ -340,12 +345,25 @@ class Session:
         """Its documents, those that could not be read included."""
         return self._corpus.documents
 
+    async def atext(self, document: Document) -> str:
+        """A document's whole canonical text, decoded: for what fits in memory."""
+        return await self._rlm.wiring.ports.texts.read(document, 0, document.char_length)
+
     async def aask(
         self, question: str, *, output: type[Value] | None = None, **options: Unpack[AskOptions]
     ) -> Answer[Value]:
         """Answer a question over the session's documents; output and options as in `RLM.aask`."""
         ask = self._rlm._ask(question, **held_to(output, options))
         return typed(await self._rlm._answered(ask, self._corpus), output)
+
+    async def abegin(self, question: str, **options: Unpack[AskOptions]) -> str:
+        """Record an execution and nothing more; `RLM.aresume` with the id returned answers it.
+
+        So the id can be kept before anything is paid for.
+        """
+        ports = self._rlm.wiring.ports
+        run = await start(self._rlm._ask(question, **options), self._corpus, ports)
+        return run.execution.execution_id
 
     async def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncGenerator[Event | Answer]:
         """The events of an ask as they are recorded, and at last the answer."""

@@ -30,7 +30,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "library": (APPLICATION, set()),
     "waiting": (set(), set()),
     "client": (APPLICATION | {"api.views"}, {"httpx2", "pydantic", "orjson"}),
-    "cli": (APPLICATION | {"api", "client", "mcp"}, {"click", "rich"}),
+    "cli": (APPLICATION | {"api", "client", "mcp", "suites"}, {"click", "rich"}),
     "api": (APPLICATION | {"mcp"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
     "mcp": (
         APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},
@@ -41,6 +41,7 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "telemetry": (CORE, None),
     "evaluation": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
     "finetune": (CORE | {"orchestrator"}, {"pydantic", "orjson"}),
+    "suites": (APPLICATION | {"evaluation"}, {"pydantic", "markdown_it", "inspect_ai"}),
     "search": (CORE | {"sandbox"}, None),
     "testing": (APPLICATION | ADAPTERS | {"sandbox"}, {"pytest"}),
     "version": (set(), set()),

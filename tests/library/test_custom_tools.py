@@ -31,7 +31,7 @@ def rate(currency: str, on: date | None = None) -> Rate:
 
     More that the model is not told.
     """
-    if currency == "XXX":
+    if currency == "ZZZ":
         raise LookupError(f"no rate for {currency} on {on}")
     return Rate(currency, 1.25)
 
@@ -128,14 +128,14 @@ def test_a_tool_returns_its_value_and_the_root_model_knows_of_it(answer_of: Aske
 
 
 def test_a_failed_call_is_an_error_that_step_code_can_catch(answer_of: Asked) -> None:
-    attempts = ["rate('XXX')", "rate(1, 2, 3)", "rate(money='x')", "rate()", "rate('USD', on='never')"]
+    attempts = ["rate('ZZZ')", "rate(1, 2, 3)", "rate(money='x')", "rate()", "rate('USD', on='never')"]
     attempts += ["leave(3)", "nothing_json()", "endless()"]
     code = "seen = []\n" + "".join(
         f"try:\n    {attempt}\nexcept Exception as e:\n    seen.append(str(e))\n" for attempt in attempts
     )
     (answer, made), _ = answer_of([rate, leave, nothing_json, endless], code + "FINAL(seen)")
     unknown, by_place, no_such, missing, wrong, left, not_json, too_long = json.loads(answer.text)
-    assert unknown == "TOOL_FAILED: rate: LookupError: no rate for XXX on None"
+    assert unknown == "TOOL_FAILED: rate: LookupError: no rate for ZZZ on None"
     assert "takes 2 arguments by place, not 3" in by_place
     assert "has no parameter money" in no_such
     assert "needs currency" in missing
@@ -148,10 +148,10 @@ def test_a_failed_call_is_an_error_that_step_code_can_catch(answer_of: Asked) ->
 
 
 def test_an_error_that_is_not_caught_is_read_by_the_model(answer_of: Asked) -> None:
-    (answer, _), model = answer_of([rate], "rate('XXX')", "FINAL('none')")
+    (answer, _), model = answer_of([rate], "rate('ZZZ')", "FINAL('none')")
     assert answer.text == "none"
     told = model.requests[1].messages[-1].content
-    assert "ToolFailed: TOOL_FAILED: rate: LookupError: no rate for XXX" in told
+    assert "ToolFailed: TOOL_FAILED: rate: LookupError: no rate for ZZZ" in told
     assert "line 1" in told
 
 
@@ -175,11 +175,11 @@ def test_what_is_pure_is_called_once_for_all_and_what_is_not_each_time(
 def test_gathered_calls_fail_one_by_one(answer_of: Asked) -> None:
     code = (
         "import asyncio\n"
-        "found = await asyncio.gather(rate('USD'), rate('XXX'), return_exceptions=True)\n"
+        "found = await asyncio.gather(rate('USD'), rate('ZZZ'), return_exceptions=True)\n"
         "FINAL([found[0]['currency'], str(found[1])])"
     )
     (answer, _), _ = answer_of([rate], code)
-    assert json.loads(answer.text) == ["USD", "TOOL_FAILED: rate: LookupError: no rate for XXX on None"]
+    assert json.loads(answer.text) == ["USD", "TOOL_FAILED: rate: LookupError: no rate for ZZZ on None"]
 
 
 def test_calls_are_bounded_per_step_and_in_all(answer_of: Asked) -> None:

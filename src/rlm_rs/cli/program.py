@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve the HTTP API, with its workers."),
     "mcp": ("mcp", "Serve the tools of MCP to an assistant."),
     "keys": ("keys", "Create, list and revoke API keys."),
+    "eval": ("evals", "Make and run suites of questions with known answers."),
     "doctor": ("doctor", "Check that everything needed works here."),
 }
 """Command name to module and one-line help."""

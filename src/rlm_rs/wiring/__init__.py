@@ -63,7 +63,7 @@ def _ports(
         catalog=stores.catalog,
         provider=provider,
         sandbox=sandbox,
-        completions=Completions(provider, stores.blobs, prices, bucket),
+        completions=Completions(provider, stores.blobs, prices, bucket, settings.rlm_cache_scope),
         texts=DocumentTexts(stores.blobs),
         schemas=SchemasWhenNeeded(),
         bucket=bucket,
