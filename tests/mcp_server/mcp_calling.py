@@ -34,7 +34,7 @@ async def serving(
     data_dir: Path, *folders: Path, provider: ModelProvider | None = None, **client: Any
 ) -> AsyncIterator[tuple[Client, EmbeddedEngine]]:
     """A client of a server in this process, and the server's engine."""
-    settings = Settings(rlm_data_dir=data_dir, llm_provider="fake")
+    settings = Settings(rlm_data_dir=data_dir, llm_provider="fake", parser_workers=1)
     async with embedded_engine(settings, provider) as (engine, spool):
         assert isinstance(engine, EmbeddedEngine)
         host = Host(lambda request, scope: engine, Files(Roots.of(folders).folders, spool))
@@ -48,7 +48,7 @@ def program(data_dir: Path, *folders: Path, **env: str) -> StdioServerParameters
     return StdioServerParameters(
         command=sys.executable,
         args=["-P", "-m", "rlm_rs", "mcp", "--data-dir", str(data_dir), *roots],
-        env={"HOME": str(data_dir), "PATH": os.environ["PATH"], **env},
+        env={"HOME": str(data_dir), "PATH": os.environ["PATH"], "PARSER_WORKERS": "1", **env},
     )
 
 

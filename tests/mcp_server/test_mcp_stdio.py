@@ -48,8 +48,7 @@ async def test_a_session_is_made_asked_waited_for_and_verified(
     assert "SESSION_NOT_FOUND" in unknown
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_call_the_client_cancels_ends_its_execution(tmp_path: Path, leases: Path, mode: str) -> None:
+async def test_a_call_the_client_cancels_ends_its_execution(tmp_path: Path, leases: Path) -> None:
     begun = asyncio.Event()
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
@@ -58,7 +57,7 @@ async def test_a_call_the_client_cancels_ends_its_execution(tmp_path: Path, leas
 
     async with OpenAITestServer([ServedReply("never", latency=600)]) as model:
         env = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "any", "DEFAULT_ROOT_MODEL": "gpt-5"}
-        async with Client(program(tmp_path / "data", leases, **env), mode=mode) as client:
+        async with Client(program(tmp_path / "data", leases, **env), mode="legacy") as client:
             wanted = {"question": QUESTION, "paths": ["lease.md"]}
             call = asyncio.ensure_future(client.call_tool("ask", wanted, progress_callback=progress))
             await begun.wait()

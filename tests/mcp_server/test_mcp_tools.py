@@ -138,7 +138,8 @@ async def test_documents_that_take_long_are_answered_with_a_handle_too(tmp_path:
         assert given(await client.call_tool("ask", {**wanted, "wait_seconds": 40}))["answer"]
 
 
-async def test_a_cancelled_call_cancels_its_execution(tmp_path: Path, leases: Path) -> None:
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_cancelled_call_cancels_its_execution(tmp_path: Path, leases: Path, mode: str) -> None:
     begun = asyncio.Event()
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
@@ -146,7 +147,7 @@ async def test_a_cancelled_call_cancels_its_execution(tmp_path: Path, leases: Pa
             begun.set()
 
     model = ScriptedModel(root=["never"], latency=600)
-    async with serving(tmp_path / "data", leases, provider=model) as (client, engine):
+    async with serving(tmp_path / "data", leases, provider=model, mode=mode) as (client, engine):
         wanted = {"question": "What?", "paths": ["lease.md"]}
         call = asyncio.ensure_future(client.call_tool("ask", wanted, progress_callback=progress))
         await begun.wait()
@@ -264,29 +265,27 @@ async def test_steps_of_a_client_run_and_their_sub_calls_are_answered(tmp_path: 
     assert ended["final"]["answer"] == "a sub model's word20000"
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "words"),
-    [
-        ("ask", {"question": QUESTION}, ("paths", "session_id")),
-        ("ask", {"question": " ", "paths": ["lease.md"]}, ("question", "must not be blank")),
-        ("ask", {"question": QUESTION, "paths": ["a"], "session_id": "sess_a"}, ("not both",)),
-        ("ask", {"qestion": QUESTION}, ("no argument qestion", "question, ")),
-        ("ask", {"question": QUESTION, "paths": ["gone.md"]}, ("gone.md", "no such file")),
-        ("rlm_get_session", {"session_id": "sess_none"}, ("SESSION_NOT_FOUND", "ask with paths")),
-        ("rlm_get_session", {"session_id": "../../health/live"}, ("session_id", "pattern")),
-        ("rlm_get_execution", {"execution_id": "exec_none"}, ("EXECUTION_NOT_FOUND", "rlm_start_execution")),
-        ("rlm_start_execution", {"session_id": "s", "question": "?"}, ("inside `request`",)),
-        ("rlm_verify_citation", {"request": {}}, ("request.ref", "request.citation")),
-        ("rlm_create_session", {"request": {"ttl_minutes": 5}}, ("1 to 100,000 documents",)),
-        ("read_source", {}, ("execution_id and citation", "doc_id")),
-    ],
-)
-async def test_an_error_says_what_to_do_next(
-    tmp_path: Path, leases: Path, tool: str, arguments: dict[str, Any], words: tuple[str, ...]
-) -> None:
+WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("ask", {"question": QUESTION}, ("paths", "session_id")),
+    ("ask", {"question": " ", "paths": ["lease.md"]}, ("question", "must not be blank")),
+    ("ask", {"question": QUESTION, "paths": ["a"], "session_id": "sess_a"}, ("not both",)),
+    ("ask", {"qestion": QUESTION}, ("no argument qestion", "question, ")),
+    ("ask", {"question": QUESTION, "paths": ["gone.md"]}, ("gone.md", "no such file")),
+    ("rlm_get_session", {"session_id": "sess_none"}, ("SESSION_NOT_FOUND", "ask with paths")),
+    ("rlm_get_session", {"session_id": "../../health/live"}, ("session_id", "pattern")),
+    ("rlm_get_execution", {"execution_id": "exec_none"}, ("EXECUTION_NOT_FOUND", "rlm_start_execution")),
+    ("rlm_start_execution", {"session_id": "s", "question": "?"}, ("inside `request`",)),
+    ("rlm_verify_citation", {"request": {}}, ("request.ref", "request.citation")),
+    ("rlm_create_session", {"request": {"ttl_minutes": 5}}, ("1 to 100,000 documents",)),
+    ("read_source", {}, ("execution_id and citation", "doc_id")),
+]
+
+
+async def test_an_error_says_what_to_do_next(tmp_path: Path, leases: Path) -> None:
     async with serving(tmp_path / "data", leases) as (client, _):
-        told = refused(await client.call_tool(tool, arguments))
-    assert all(word in told for word in words), told
+        for tool, arguments, words in WRONG:
+            told = refused(await client.call_tool(tool, arguments))
+            assert all(word in told for word in words), (tool, arguments, told)
 
 
 async def test_an_execution_that_fails_is_an_error_that_names_it(tmp_path: Path, leases: Path) -> None:

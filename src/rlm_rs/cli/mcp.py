@@ -46,8 +46,9 @@ def command(ctx: click.Context, roots: tuple[str, ...]) -> int | None:
     try:
         from rlm_rs.mcp.stdio import run
     except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
         raise click.UsageError(
-            f"{error.name} is missing: install the MCP server with `pip install 'rlm-rs[mcp]'`."
+            f"{missing} is missing: install the MCP server with `pip install 'rlm-rs[mcp]'`."
         ) from error
     from rlm_rs.settings import load_settings
 

@@ -134,7 +134,9 @@ class _Asking:
             continue_from=wanted.continue_from,
             output_schema=dict(wanted.output_schema) if wanted.output_schema else None,
         )
-        started = await self.engine.start_execution(session_id, body)
+        # one that has begun without our knowing it could not be cancelled
+        with anyio.CancelScope(shield=True):
+            started = await self.engine.start_execution(session_id, body)
         try:
             await self._followed(started.execution_id)
             return await self.engine.get_execution(started.execution_id)

@@ -55,8 +55,14 @@ class Host:
         under_way = self._openings.get(key)
         if under_way is None:
             under_way = self._openings[key] = _Opening(asyncio.ensure_future(begin()))
-            under_way.task.add_done_callback(lambda _: self._openings.pop(key, None))
+            under_way.task.add_done_callback(lambda task: self._opened(key, task))
         return await under_way.joined()
+
+    def _opened(self, key: object, task: asyncio.Task[Opened]) -> None:
+        self._openings.pop(key, None)
+        if not task.cancelled():
+            # one that fails when nobody waits any more fails again for who asks next
+            task.exception()
 
     def give_up(self, key: object) -> None:
         """Nobody wants it any more, unless somebody else still waits for it."""
