@@ -99,6 +99,16 @@ class Settings(BaseSettings):
     enable_return_trace: bool = Field(True, description="traces of executions can be asked for")
     enable_trace_redaction: bool = Field(False, description="texts are left out of every trace")
     enable_metrics: bool = Field(True, description="metrics at /metrics")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="port of a worker process's metrics; by default they are not served"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address of that port")
+    enable_otel_tracing: bool = Field(
+        False, description="OpenTelemetry traces, sent where the OTEL_* variables say"
+    )
+    otel_instrumentation_genai_capture_message_content: bool = Field(
+        False, description="questions, prompts, code and answers go with the traces"
+    )
     worker_mode: WorkerMode = Field(
         "all", description="what this process works on: all, ingestion, orchestrator or none"
     )

@@ -56,8 +56,7 @@ def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[N
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
-        unlisten = wiring.ports.log.listen(metrics.heard)
-        service = wiring.service()
+        service = wiring.observed_service(metrics)
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
         app.state.parts = Parts(wiring, service, metrics, workers)
         try:
@@ -65,7 +64,6 @@ def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         finally:
             stop.set()
             await asyncio.gather(*workers.values(), return_exceptions=True)
-            unlisten()
             await wiring.close()
 
     return lifespan

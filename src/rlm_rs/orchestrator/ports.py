@@ -12,6 +12,7 @@ from rlm_rs.core.budget import Budgets
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredParser, Work
 from rlm_rs.core.pricing import Price
+from rlm_rs.core.records import WorkItem
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.signals import Signals
@@ -56,6 +57,10 @@ class Ports:
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 
+def _not_noted(_item: WorkItem) -> None:
+    """Nothing is logged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The engine as a service for many tenants: what API and workers are given beside the ports.
@@ -64,6 +69,7 @@ class Service:
     budgets: those of an execution where neither it nor its session says otherwise.
     import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
     parsing: documents of one session parsed at the same time.
+    at_work: told of each item before it is worked on, in the task that does; what is logged there names it.
     """
 
     ports: Ports
@@ -74,4 +80,5 @@ class Service:
     budgets: Budgets = Budgets()
     import_prefixes: tuple[str, ...] = ()
     parsing: int = 4
+    at_work: Callable[[WorkItem], None] = _not_noted
     signals: Signals = field(default_factory=Signals)

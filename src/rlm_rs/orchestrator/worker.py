@@ -143,6 +143,7 @@ class Worker:
 
     async def _hold(self, item: WorkItem) -> None:
         """Do an item, whatever comes of it."""
+        self._service.at_work(item)
         try:
             await self._settle(item)
         except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
 from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
+from rlm_rs.wiring.tracing import traced
 from rlm_rs.wiring.wired import Wiring
 
 __all__ = ["FAKE", "OFFLINE_NOTICE", "Wiring", "provider_name", "stored_keys", "wire"]
@@ -30,13 +31,15 @@ def wire(
     stores = embedded_stores(settings)
     provider = provider or make_provider(settings)
     sandbox = sandbox or ProcessRunner(CorpusImages(stores.blobs, settings.rlm_data_dir / "images"))
+    ports = _ports(settings, stores, provider, sandbox)
     return Wiring(
         settings,
-        _ports(settings, stores, provider, sandbox),
+        ports,
         ParserPool(workers=settings.parser_workers),
         stores,
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
+        end_tracing=traced(settings, ports.log, provider.name),
     )
 
 
