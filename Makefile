@@ -2,8 +2,10 @@
 RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
+# folders of tests that take their time, each with a target of its own
+SLOW = tests/durability
 
-.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -15,7 +17,10 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 	@sh scripts/bootstrap.sh "$(RLM_VENV)" --ci
 
 test: setup ## Run the tests
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(PYTHON) -m pytest $(PYTEST_ARGS) $(addprefix --ignore=,$(SLOW))
+
+test-durability: setup ## Kill the service's processes and see that nothing is lost (a minute)
+	$(PYTHON) -m pytest tests/durability
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .

@@ -112,7 +112,12 @@ class Settings(BaseSettings):
     worker_mode: WorkerMode = Field(
         "all", description="what this process works on: all, ingestion, orchestrator or none"
     )
-    worker_concurrency: int = Field(8, ge=1, le=1000, description="items of a kind at work in one process")
+    worker_concurrency: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="items of a kind at work in one process, and some of tenants who have none",
+    )
     worker_lease_seconds: float = Field(
         30.0, ge=1, le=3600, description="how long what a dead worker held waits for another"
     )
