@@ -64,7 +64,7 @@ async def lookup(folder: Path, scale: float) -> list[Figure]:
         ids: list[str] = []
         for count in (few, many):
             with told(f"storing {count - len(ids):,} executions"):
-                ids += await stored(served.data_dir, "busy", template, count - len(ids))
+                ids += await asyncio.to_thread(stored, served.data_dir, "busy", template, count - len(ids))
             times = await _looked_up(served, ids)
             medians.append(statistics.median(times))
             p99 = statistics.quantiles(times, n=100)[98]

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from rlm_rs.api.edge import Edge
 from rlm_rs.api.envelope import install
+from rlm_rs.api.examples import with_examples
 from rlm_rs.api.gate import Gate
 from rlm_rs.api.parts import Parts
 from rlm_rs.api.routes import audit, chat, citations, events, executions, health, runtime, sessions
@@ -42,6 +43,7 @@ def create_app(wired: Wired | None = None) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     install(app)
+    with_examples(app)
     app.add_middleware(Gate)
     app.add_middleware(Edge)
     return app
