@@ -47,7 +47,7 @@ async def main(data_dir: Path, latency: float) -> None:
     # scripted requests are kept for tests to look at; here they would only grow
     model = ScriptedModel(replying, latency=latency)
     model.requests = _Forgotten()
-    settings = Settings(rlm_data_dir=data_dir, worker_concurrency=16, upload_size_limit_bytes=8 << 30)
+    settings = Settings(rlm_data_dir=data_dir, upload_size_limit_bytes=8 << 30)
     wiring: Wiring = wire(settings, provider=model)
     keys = [await wiring.create_key(tenant, "bench", ("read", "write")) for tenant in TENANTS]
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -69,7 +69,7 @@ async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep)
 
 async def _corpus(tenant_id: str, session_id: str, service: Service) -> Corpus:
     # raises for a session that has expired
-    await lifecycle.session_view(tenant_id, session_id, service)
+    await lifecycle.live_session(tenant_id, session_id, service)
     return await corpus_of(tenant_id, session_id, service.ports.catalog)
 
 
