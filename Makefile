@@ -6,6 +6,7 @@ PYTEST_ARGS ?= -n 2
 SLOW = tests/durability
 
 .PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,6 +22,11 @@ test: setup ## Run the tests
 
 test-durability: setup ## Kill the service's processes and see that nothing is lost (a minute)
 	$(PYTHON) -m pytest tests/durability
+
+test-inspect: ## Run a suite by Inspect, in an environment of its own
+	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
+	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
+	PYTHONPATH=src "$(RLM_VENV)-inspect/bin/python" -m pytest tests/inspect
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
