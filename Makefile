@@ -8,6 +8,11 @@ EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 .PHONY: help setup setup-ci test test-notebooks test-inspect lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-datasets test-inspect lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
+# folders of tests that take their time, each with a target of its own
+SLOW = tests/durability
+
+.PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -19,7 +24,10 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 	@sh scripts/bootstrap.sh "$(RLM_VENV)" --ci
 
 test: setup ## Run the tests
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(PYTHON) -m pytest $(PYTEST_ARGS) $(addprefix --ignore=,$(SLOW))
+
+test-durability: setup ## Kill the service's processes and see that nothing is lost (a minute)
+	$(PYTHON) -m pytest tests/durability
 
 test-notebooks: setup-ci ## Run the notebooks in examples/
 	$(PYTHON) -m pytest tests/notebooks

@@ -1,84 +1,65 @@
 #!/usr/bin/env bash
-# The manual flow with curl: upload, session, question, checked citation, a client-driven step, deletion.
-# Without RLM_BASE_URL it starts `./rlm serve` on a free port and a data directory of its own, and ends it.
+# The manual flow and a client-driven execution with curl. Where the service is, or how it is started: service.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/service.sh
 
-scratch=$(mktemp -d)
-server=
-finish() {
-    [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server"; } || true
-    rm -rf "$scratch"
-}
-trap finish EXIT
-
-if [ -z "${RLM_BASE_URL:-}" ]; then
-    LLM_PROVIDER=fake ./rlm serve --port 0 --data-dir "$scratch/data" >"$scratch/told" 2>"$scratch/log" &
-    server=$!
-    for _ in $(seq 300); do
-        [ "$(wc -l <"$scratch/told")" -ge 2 ] && break
-        kill -0 "$server" 2>/dev/null || { cat "$scratch/log" >&2; exit 1; }
-        sleep 0.1
-    done
-    RLM_BASE_URL=$(grep -o 'http://127.0.0.1:[0-9]*' "$scratch/told" | head -n 1)
-    RLM_API_KEY=$(cat "$scratch/data/local.key")
-fi
-: "${RLM_API_KEY:?set RLM_API_KEY to a key of the service at RLM_BASE_URL}"
-
-call() { # call METHOD PATH [curl arguments]: the body of a 2xx response, else an error
-    local method=$1 path=$2
-    shift 2
-    curl --silent --show-error --fail-with-body --max-time 60 --request "$method" \
-        --header "Authorization: Bearer $RLM_API_KEY" "$@" "$RLM_BASE_URL$path"
-}
-json() { call "$1" "$2" --header 'Content-Type: application/json' --data "$3"; }
-field() { # field NAME: the first string of that name in the JSON on standard input
-    grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d'"' -f4
-}
 step() { printf '%s\n' "- $1"; }
+expect() { # expect WHAT PATTERN...: every pattern is in what stands on standard input
+    local what=$1 text pattern
+    shift
+    text=$(cat)
+    for pattern in "$@"; do
+        case $text in *"$pattern"*) ;; *) printf '%s: no %s in %s\n' "$what" "$pattern" "$text" >&2; exit 1 ;; esac
+    done
+}
 
 step "ready"
-call GET /health/ready >/dev/null
+call GET /health/ready | expect ready '"status":"ok"'
 
-step "upload"
+step "upload and session"
 printf 'This lease may be ended for convenience on six months notice in writing.\n' >"$scratch/lease.md"
-uri=$(call POST '/v1/uploads?filename=lease.md' --data-binary "@$scratch/lease.md" | field raw_s3_uri)
-
-step "session"
-doc="{\"source_name\":\"lease.md\",\"mime_type\":\"text/markdown\",\"raw_s3_uri\":\"$uri\"}"
-session=$(json POST /v1/sessions "{\"ttl_minutes\":60,\"docs\":[$doc]}" | field session_id)
-for _ in $(seq 100); do
-    view=$(call GET "/v1/sessions/$session")
-    case $view in *'"ready":true'*) break ;; esac
-    sleep 0.1
-done
-case $view in *'"ready":true'*) ;; *) echo "the session never became ready: $view" >&2; exit 1 ;; esac
+session=$(session_of lease.md "$scratch/lease.md")
+doc_id=$(call GET "/v1/sessions/$session" | field doc_id)
 
 step "question"
 execution=$(json POST "/v1/sessions/$session/executions" '{"question":"How may the lease be ended for convenience?"}' |
     field execution_id)
-answer=$(json POST "/v1/executions/$execution/wait" '{"timeout_seconds":60}')
-case $answer in *'"status":"COMPLETED"'*'six months'*) ;; *) echo "no answer: $answer" >&2; exit 1 ;; esac
+json POST "/v1/executions/$execution/wait" '{"timeout_seconds":60}' | expect answer '"status":"COMPLETED"' 'six months'
+call GET "/v1/executions?session_id=$session" | expect list "$execution"
 
-step "events"
-call GET "/v1/executions/$execution/events" --header 'Accept: text/event-stream' | grep -q '^event: Finished'
+step "events, steps, code, trace"
+call GET "/v1/executions/$execution/events" --header 'Accept: text/event-stream' | expect events 'event: Finished'
+call GET "/v1/executions/$execution/steps" | expect steps '"success":true'
+call GET "/v1/executions/$execution/code" | expect code '"source":"ROOT"'
+call GET "/v1/executions/$execution/trace" | expect trace rlm_trace_v1
 
 step "citation"
-doc_id=$(field doc_id <<<"$view")
-span=$(json POST /v1/spans/get "{\"session_id\":\"$session\",\"doc_id\":\"$doc_id\",\"start_char\":0,\"end_char\":10}")
-ref=$(grep -o '"ref":{[^}]*}' <<<"$span")
-json POST /v1/citations/verify "{$ref}" | grep -q '"valid":true'
+span="{\"session_id\":\"$session\",\"doc_id\":\"$doc_id\",\"start_char\":0,\"end_char\":10}"
+ref=$(json POST /v1/spans/get "$span" | grep -o '"ref":{[^}]*}')
+json POST /v1/citations/verify "{$ref}" | expect citation '"valid":true'
 
-step "client-driven step"
+step "client-driven execution"
 runtime=$(call POST "/v1/sessions/$session/executions/runtime" | field execution_id)
-json POST "/v1/executions/$runtime/steps" '{"code":"tool.FINAL(context[0][0:10])"}' | grep -q '"is_final":true'
+code="state['n'] = len(context[0])\\ntool.queue_llm('end', 'How may it be ended? ' + context[0][:])\\ntool.YIELD('asked')"
+json POST "/v1/executions/$runtime/steps" "{\"code\":\"$code\"}" |
+    expect step '"success":true' '"is_final":false' '"key":"end"'
+asked='{"tool_requests":{"llm":[{"key":"end","prompt":"How may it be ended? On six months notice."}]}}'
+json POST "/v1/executions/$runtime/tools/resolve" "$asked" | expect resolve '"end":"resolved"'
+code="text = state['_tool_results']['llm']['end']['text']\\ntool.FINAL(context[0][0:10] + str(state['n']) + text[:0])"
+json POST "/v1/executions/$runtime/steps" "{\"code\":\"$code\"}" | expect final '"is_final":true' 'This lease73'
+call GET "/v1/executions/$runtime" | expect runtime '"status":"COMPLETED"' '"mode":"RUNTIME"' '"start_char":0'
+
+step "cancel"
+runtime=$(call POST "/v1/sessions/$session/executions/runtime" | field execution_id)
+call POST "/v1/executions/$runtime/cancel" | expect cancel '"status":"CANCELLED"'
 
 step "chat"
 json POST /v1/chat/completions \
     '{"model":"rlm","messages":[{"role":"user","content":"May the lease be ended on six months notice?"}]}' |
-    grep -q '"chat.completion"'
+    expect chat '"chat.completion"'
 
 step "deletion"
-call DELETE "/v1/sessions/$session" | grep -q DELETING
+call DELETE "/v1/sessions/$session" | expect deletion DELETING
 
 echo "smoke test passed"

@@ -176,10 +176,25 @@ class Settings(BaseSettings):
         True, description="evaluations also ask the root model with all documents in its window, if they fit"
     )
     enable_metrics: bool = Field(True, description="metrics at /metrics")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="port of a worker process's metrics; by default they are not served"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address of that port")
+    enable_otel_tracing: bool = Field(
+        False, description="OpenTelemetry traces, sent where the OTEL_* variables say"
+    )
+    otel_instrumentation_genai_capture_message_content: bool = Field(
+        False, description="questions, prompts, code and answers go with the traces"
+    )
     worker_mode: WorkerMode = Field(
         "all", description="what this process works on: all, ingestion, orchestrator or none"
     )
-    worker_concurrency: int = Field(8, ge=1, le=1000, description="items of a kind at work in one process")
+    worker_concurrency: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="items of a kind at work in one process, and some of tenants who have none",
+    )
     worker_lease_seconds: float = Field(
         30.0, ge=1, le=3600, description="how long what a dead worker held waits for another"
     )

@@ -7,34 +7,37 @@ way end, for a while, and give the rest back.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 
 from rlm_rs.core.errors import RlmError
 from rlm_rs.settings import Settings, load_settings
+from rlm_rs.telemetry.logs import configure_logging, logger
+from rlm_rs.telemetry.metrics import Metrics
 from rlm_rs.wiring import wire
 
-LOG = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 async def work(settings: Settings) -> None:
     """Work until the process is told to stop."""
-    wiring, stop = wire(settings), asyncio.Event()
+    wiring, metrics, stop = wire(settings), Metrics(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        workers = wiring.workers(wiring.service())
-        LOG.info("at work on %s", ", ".join(worker.name for worker in workers) or "nothing")
-        await asyncio.gather(*(worker.run(stop) for worker in workers))
+        workers = wiring.workers(wiring.observed_service(metrics))
+        port = settings.metrics_port if settings.enable_metrics else None
+        with metrics.served(settings.metrics_host, port) as url:
+            _log.info("at work", on=[worker.name for worker in workers], metrics=url)
+            await asyncio.gather(*(worker.run(stop) for worker in workers))
     finally:
         await wiring.close()
 
 
 def main() -> int:
     """The process; returns its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     try:
         asyncio.run(work(load_settings()))
     except RlmError as error:

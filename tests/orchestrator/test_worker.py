@@ -117,6 +117,46 @@ async def test_a_worker_drives_many_executions_at_once(tmp_path: Path) -> None:
     assert most == 4
 
 
+async def test_a_full_worker_still_begins_for_a_tenant_it_does_nothing_for(tmp_path: Path) -> None:
+    served = serving(tmp_path, model := ScriptedModel(lambda _: ANSWER, latency=60))
+    busy = [await asked(served) for _ in range(12)]
+    async with working(served.service, replace(QUICK, concurrency=3)):
+        await until_asked(model, 3)
+        quiet = await asked(served, THEIRS)
+        await until_asked(model, 4)
+        # looked again and again meanwhile, and none of the first tenant's was begun beyond its share
+        await asyncio.sleep(10 * QUICK.poll)
+        runs = [await served.service.ports.log.replay(MINE, execution_id) for execution_id in busy]
+        assert len(model.requests) == 4
+        assert await served.service.work.waiting(WorkKind.EXECUTION) == 12 - 3
+        for execution_id in busy:
+            await cancel(MINE, execution_id, served.service)
+        await cancel(THEIRS, quiet, served.service)
+    assert all(run is not None and not run.turns for run in runs)
+
+
+async def test_a_thousand_of_one_tenant_do_not_keep_the_first_of_another_waiting(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    def noted(request: ModelRequest) -> str:
+        begun.append(
+            "quiet" if "Quiet?" in request.messages[-1].content + request.messages[1].content else "busy"
+        )
+        return ANSWER
+
+    served = serving(tmp_path, ScriptedModel(noted))
+    view = await served.session("alpha beta")
+    for number in range(1000):
+        await submit(MINE, view.session.session_id, NewExecution(f"Busy {number}?"), served.service)
+    theirs = await served.session("alpha beta", tenant=THEIRS)
+    run = await submit(THEIRS, theirs.session.session_id, NewExecution("Quiet?"), served.service)
+    async with working(served.service, replace(QUICK, concurrency=4)):
+        await ended(served, run.execution.execution_id, THEIRS)
+        before = begun.index("quiet")
+    # no more than were claimed beside it
+    assert before <= 4
+
+
 async def test_what_a_dead_worker_held_is_done_after_its_lease(tmp_path: Path) -> None:
     served = serving(tmp_path, ScriptedModel([ANSWER]))
     execution_id = await asked(served)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from programs import Start, Started
 
+from collector import collecting
 from rlm_rs.core.execution import RootReplied, Run
 from rlm_rs.core.records import ExecutionStatus, WorkKind
 from rlm_rs.orchestrator.executions import NewExecution, submit, wait
@@ -24,6 +30,7 @@ from rlm_rs.wiring import Wiring, wire
 
 pytestmark = pytest.mark.timeout(100)
 
+ROOT = Path(__file__).resolve().parents[2]
 TENANT = "tenant-a"
 TEXT = "The notice period is ninety days. The rent is due monthly."
 EXECUTIONS = 8
@@ -171,3 +178,58 @@ def test_a_wrong_setting_is_one_line(start: Start, tmp_path: Path) -> None:
     assert worker.wait(20) == 2
     assert len(said) == 1
     assert "WORKER_MODE" in said[0]
+
+
+def test_the_manual_flow_works_over_processes_of_their_own(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "RLM_PROCESSES": "separate",
+        "RLM_PYTHON": sys.executable,
+    }
+    script = [str(ROOT / "scripts/smoke_test.sh")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "smoke test passed" in done.stdout
+
+
+def page_at(url: str) -> str:
+    with urlopen(url, timeout=10) as response:
+        return str(response.read().decode())
+
+
+async def test_a_worker_shows_its_metrics_and_logs_with_ids_and_adds_to_the_trace(
+    tmp_path: Path, start: Start
+) -> None:
+    async with OpenAITestServer(reply) as server, api(tmp_path / "data", server.base_url) as (wiring, env):
+        service = wiring.service()
+        with collecting() as collector:
+            telling = {
+                "METRICS_PORT": "0",
+                "ENABLE_OTEL_TRACING": "true",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            }
+            worker = start("rlm_rs.worker_entrypoint", env={**env, **telling})
+            session_id = await ready_session(service)
+            run = await submit(TENANT, session_id, NewExecution("Number 1?"), service)
+            execution_id = run.execution.execution_id
+            await wait(TENANT, execution_id, 30, service)
+            told = iter(worker.stderr or ())
+            first = json.loads(next(told))
+            shown = await asyncio.to_thread(page_at, first["metrics"])
+            worker.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(worker.wait, 20) == 0
+            lines = [json.loads(line) for line in told]
+    assert 'rlm_executions_total{status="COMPLETED"} 1.0' in shown
+    assert 'rlm_parse_seconds_count{outcome="parsed"} 1.0' in shown
+    assert "process_resident_memory_bytes" in shown
+    ids = {"tenant_id": TENANT, "session_id": session_id, "execution_id": execution_id}
+    recorded = [line for line in lines if line["event"] == "recorded"]
+    assert recorded
+    assert all({name: line[name] for name in ids} == ids for line in recorded)
+    assert [line["turn"] for line in recorded if line["type"] == "RootReplied"] == [0, 1, 2]
+    assert TEXT[4:17] not in json.dumps(lines)
+    assert "Number 1" not in json.dumps(lines)
+    whole = collector.named("invoke_agent rlm")
+    assert [span.attributes["rlm.execution.id"] for span in whole] == [execution_id]
+    assert len(collector.named("chat root")) == 3

@@ -286,3 +286,16 @@ class TestDatabase:
         assert sqlite3.connect(tmp_path / "data" / "rlm.db").execute("PRAGMA journal_mode").fetchone() == (
             "wal",
         )
+
+
+async def test_a_file_of_a_later_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rlm.sqlite"
+    later = apsw.Connection(str(path))
+    later.execute("CREATE TABLE later (x); PRAGMA user_version = 99")
+    database = Database(path)
+    with pytest.raises(SettingInvalid, match="later release"):
+        await database.read("SELECT 1")
+    await database.close()
+    assert [row[0] for row in later.execute("SELECT name FROM sqlite_schema")] == ["later"]
+    assert later.pragma("user_version") == 99
+    later.close()

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+
 from rlm_rs.core.budget import Spend
+from rlm_rs.core.corpus import Failure
+from rlm_rs.core.errors import ParserFailed, SettingInvalid
 from rlm_rs.core.execution import Finished, RootReplied, StepRan, SubcallResolved
 from rlm_rs.core.model import Usage
 from rlm_rs.core.records import ExecutionStatus
@@ -56,3 +63,45 @@ def test_steps_ends_and_queues_have_their_figures() -> None:
     assert 'rlm_step_seconds_count{outcome="ok"} 1.0' in told
     assert 'rlm_executions_total{status="COMPLETED"} 1.0' in told
     assert 'rlm_queue_depth{kind="execution"} 7.0' in told
+
+
+class ParsesNothing:
+    """A parser that fails as it is told to."""
+
+    def __init__(self, outcome: Failure | Exception) -> None:
+        self.outcome = outcome
+
+    async def parse_stored(self, *_: object) -> Failure:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+async def test_documents_are_timed_by_how_their_parsing_ended() -> None:
+    metrics = Metrics()
+    failed = Failure("ENCRYPTED", "It is encrypted.")
+    assert await metrics.measured(ParsesNothing(failed)).parse_stored("u", "n", None, "p/") == failed
+    with pytest.raises(ParserFailed):
+        await metrics.measured(ParsesNothing(ParserFailed(reason="away"))).parse_stored("u", "n", None, "p/")
+    told = lines(metrics)
+    assert 'rlm_parse_seconds_count{outcome="failed"} 1.0' in told
+    assert 'rlm_parse_seconds_count{outcome="unreachable"} 1.0' in told
+
+
+def test_metrics_are_served_at_an_address_of_their_own() -> None:
+    metrics = Metrics()
+    metrics.heard("e", 3, Finished(status=ExecutionStatus.COMPLETED))
+    with metrics.served("127.0.0.1", 0) as url:
+        assert url
+        with urlopen(url, timeout=10) as response:
+            assert b'rlm_executions_total{status="COMPLETED"} 1.0' in response.read()
+        with pytest.raises(SettingInvalid, match="METRICS_PORT"), metrics.served("127.0.0.1", port_of(url)):
+            pass
+    with metrics.served("127.0.0.1", None) as url:
+        assert url is None
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port
+    return port

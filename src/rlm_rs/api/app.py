@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from rlm_rs.api.edge import Edge
 from rlm_rs.api.envelope import install
+from rlm_rs.api.examples import with_examples
 from rlm_rs.api.gate import MCP_PATH, Gate
 from rlm_rs.api.mcp_endpoint import McpEndpoint
 from rlm_rs.api.parts import Parts
@@ -56,6 +57,7 @@ def create_app(wired: Wired | None = None) -> FastAPI:
         app.include_router(module.router)
     app.router.routes.append(Route(MCP_PATH, tools, include_in_schema=False))
     install(app)
+    with_examples(app)
     app.add_middleware(Gate)
     app.add_middleware(Edge)
     return app
@@ -72,8 +74,7 @@ def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractA
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
         # one that is missing is said at start, not to the first request
         wiring.pepper()
-        unlisten = wiring.ports.log.listen(metrics.heard)
-        service = wiring.service()
+        service = wiring.observed_service(metrics)
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
         app.state.parts = Parts(wiring, service, metrics, workers)
         try:
@@ -82,7 +83,6 @@ def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractA
         finally:
             stop.set()
             await asyncio.gather(*workers.values(), return_exceptions=True)
-            unlisten()
             await wiring.close()
 
     return lifespan

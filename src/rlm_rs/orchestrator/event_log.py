@@ -29,6 +29,7 @@ PAYLOAD_BYTES = 2_000
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 Listener = Callable[[str, int, Event], None]
+Watcher = Callable[[Run, Event], None]
 
 
 class EventLog:
@@ -40,11 +41,17 @@ class EventLog:
         self._bucket = bucket
         self._clocks: dict[str, float] = {}
         self._listeners: list[Listener] = []
+        self._watchers: list[Watcher] = []
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(execution_id, seq, event)` after each append; returns what stops it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher(run, event)` after each append, with the run after it; returns what stops it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     async def start(self, execution: Execution) -> Run:
         """Begin an execution's journal; one that has begun already is read instead."""
@@ -52,14 +59,18 @@ class EventLog:
         if known is not None:
             return known
         execution = replace(execution, question=well_formed(execution.question))
-        await self._write(execution, 0, Started(execution=execution, at=time.time()))
-        return begun(execution)
+        started, run = Started(execution=execution, at=time.time()), begun(execution)
+        await self._write(execution, 0, started)
+        self._watched(run, started)
+        return run
 
     async def append(self, run: Run, event: Event) -> Run:
         """Record an event and return the run after it. Raises `Fenced` if another worker went on."""
         stamped = replace(event, at=time.time(), elapsed=self.elapsed(run))
         await self._write(run.execution, run.seq, stamped)
-        return run.apply(stamped)
+        run = run.apply(stamped)
+        self._watched(run, stamped)
+        return run
 
     def elapsed(self, run: Run) -> float:
         """Seconds of work on this execution so far, the pauses between workers left out.
@@ -108,6 +119,10 @@ class EventLog:
         await self._journal.append(execution.execution_id, seq, record)
         for listener in tuple(self._listeners):
             listener(execution.execution_id, seq, event)
+
+    def _watched(self, run: Run, event: Event) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(run, event)
 
     async def _encoded(self, execution: Execution, event: Event) -> bytes:
         data = _EVENT.dump_python(event, mode="json")

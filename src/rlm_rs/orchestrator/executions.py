@@ -34,7 +34,7 @@ from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.follow_up import earlier_of
 from rlm_rs.orchestrator.following import following
-from rlm_rs.orchestrator.lifecycle import ready_session
+from rlm_rs.orchestrator.lifecycle import open_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
 from rlm_rs.orchestrator.sessions import corpus_left, corpus_of
@@ -271,7 +271,7 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
     Raises `SessionNotFound`, `SessionExpired`, `SessionNotReady`, `ExecutionNotFound` (what it is to go on
     from), `ValidationFailed`.
     """
-    session, _ = await ready_session(tenant_id, session_id, service)
+    session = await open_session(tenant_id, session_id, service)
     execution = opened(session, new.choices, new.question, "ANSWERER", service)
     checked(
         Ask(new.question, execution.models, execution.budgets, output_schema=new.output_schema),

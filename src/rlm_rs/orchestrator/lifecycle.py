@@ -20,7 +20,7 @@ from rlm_rs.core.records import (
 from rlm_rs.orchestrator.ingestion import failed
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.removal import remove_session, remove_texts
-from rlm_rs.orchestrator.sessions import new_session_id
+from rlm_rs.orchestrator.sessions import corpus_of, new_session_id
 from rlm_rs.orchestrator.stored_ingestion import read_in
 from rlm_rs.orchestrator.uploads import StoredUpload as StoredUpload
 from rlm_rs.orchestrator.uploads import check_source
@@ -112,7 +112,7 @@ async def create_session(tenant_id: str, new: NewSession, service: Service) -> S
 
 async def session_view(tenant_id: str, session_id: str, service: Service) -> SessionView:
     """A session as it stands. Raises `SessionNotFound`, `SessionExpired`."""
-    session = await _live_session(tenant_id, session_id, service)
+    session = await live_session(tenant_id, session_id, service)
     rows = await service.ports.catalog.list_documents(tenant_id, session_id)
     return SessionView(session, tuple(row.document for row in rows))
 
@@ -122,10 +122,20 @@ async def ready_session(tenant_id: str, session_id: str, service: Service) -> tu
 
     Raises `SessionNotFound`, `SessionExpired`, `SessionNotReady`.
     """
+    session = await open_session(tenant_id, session_id, service)
+    return session, await corpus_of(tenant_id, session_id, service.ports.catalog)
+
+
+async def open_session(tenant_id: str, session_id: str, service: Service) -> SessionRecord:
+    """A session that can be asked, without its documents, of which there may be very many.
+
+    Raises as `ready_session` does.
+    """
+    session = await live_session(tenant_id, session_id, service)
+    if session.status == SessionStatus.READY:
+        return session
     view = await session_view(tenant_id, session_id, service)
-    if not view.ready:
-        raise SessionNotReady(session_id=session_id, reason=_why_not_ready(view))
-    return view.session, Corpus(tenant_id, session_id, view.documents)
+    raise SessionNotReady(session_id=session_id, reason=_why_not_ready(view))
 
 
 async def list_sessions(
@@ -198,7 +208,8 @@ async def fail_session(tenant_id: str, session_id: str, failure: Failure, servic
         await ingest_session(tenant_id, session_id, service)
 
 
-async def _live_session(tenant_id: str, session_id: str, service: Service) -> SessionRecord:
+async def live_session(tenant_id: str, session_id: str, service: Service) -> SessionRecord:
+    """A session's row. Raises `SessionNotFound`, `SessionExpired`."""
     session = await service.ports.catalog.get_session(tenant_id, session_id)
     if session is None:
         raise SessionNotFound(session_id=session_id)

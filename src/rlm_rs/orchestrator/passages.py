@@ -47,7 +47,7 @@ async def check_citation(tenant_id: str, ref: SpanRef, service: Service) -> tupl
 
 async def _corpus(tenant_id: str, session_id: str, service: Service) -> Corpus:
     # raises for a session that has expired
-    await lifecycle.session_view(tenant_id, session_id, service)
+    await lifecycle.live_session(tenant_id, session_id, service)
     return await corpus_of(tenant_id, session_id, service.ports.catalog)
 
 

@@ -22,7 +22,7 @@ from rlm_rs.core.ports import (
     Work,
 )
 from rlm_rs.core.pricing import Price
-from rlm_rs.core.records import EvaluationRecord
+from rlm_rs.core.records import EvaluationRecord, WorkItem
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.in_flight import InFlight
@@ -103,6 +103,10 @@ class Ports:
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 
+def _not_noted(_item: WorkItem) -> None:
+    """Nothing is logged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """The engine as a service for many tenants: what API and workers are given beside the ports.
@@ -112,6 +116,7 @@ class Service:
     import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
     parsing: documents of one session parsed at the same time.
     evaluator: what evaluates executions; evaluate_all: also those whose request does not say so.
+    at_work: told of each item before it is worked on, in the task that does; what is logged there names it.
     """
 
     ports: Ports
@@ -125,4 +130,5 @@ class Service:
     parsing: int = 4
     evaluator: Evaluator | None = None
     evaluate_all: bool = False
+    at_work: Callable[[WorkItem], None] = _not_noted
     signals: Signals = field(default_factory=Signals)

@@ -24,7 +24,7 @@ from rlm_rs.orchestrator.answerer import RESOLVERS, answer
 from rlm_rs.orchestrator.client_requests import as_client_sees, depth_of, requests_of
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.executions import Choices, furnished, opened
-from rlm_rs.orchestrator.lifecycle import ready_session
+from rlm_rs.orchestrator.lifecycle import open_session, ready_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
 from rlm_rs.orchestrator.root import used_up
@@ -71,7 +71,7 @@ class ToolView:
 
 async def create_runtime(tenant_id: str, session_id: str, new: NewRuntime, service: Service) -> Run:
     """Record a new execution for a client to step. Raises as `executions.submit` does."""
-    session, _ = await ready_session(tenant_id, session_id, service)
+    session = await open_session(tenant_id, session_id, service)
     execution = await furnished(opened(session, new.choices, "", "RUNTIME", service), None, service.ports)
     await service.ports.catalog.put_execution(record_of(Run(execution)))
     return await service.ports.log.start(execution)

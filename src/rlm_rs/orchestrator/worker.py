@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Failure
@@ -28,6 +28,9 @@ from rlm_rs.orchestrator.ports import Service
 
 LOG = logging.getLogger(__name__)
 
+UnderWay: TypeAlias = dict[asyncio.Task[None], str]
+"""What a worker is at, and for which tenant."""
+
 RENEWALS_PER_LEASE = 3
 RENEWAL_SECONDS = 2.0
 """The longest pause between renewals: a renewal is how a cancellation in another process is heard of."""
@@ -35,6 +38,8 @@ SHORTEST_LEASE_SECONDS = 0.05
 POISONED = "It was given up after {attempts} attempts: {reason}"
 PATIENCE = 4
 BEGINNING_SECONDS = 0.05
+EXTRA_SHARE = 1.0
+"""What a full worker still begins for tenants it does nothing for yet, as a share of its concurrency."""
 WORKER_LOST = "the worker at work on it was lost each time."
 
 
@@ -42,11 +47,12 @@ WORKER_LOST = "the worker at work on it was lost each time."
 class WorkerLimits:
     """How a worker goes about it; times in seconds.
 
-    concurrency: items of each kind at once. lease: how long an item is another's after its worker died.
-    poll: the longest pause before looking for work again. max_attempts: claims of an item that records no
-    progress before it is given up; PATIENCE times as many where a provider or the parser cannot be reached.
-    backoff, max_backoff: the pause after a first failed attempt, and the longest. drain: what work under way
-    is given to end when the worker is to stop. sweep: between looks for sessions whose time is over.
+    concurrency: items of each kind at once; more only for tenants that have none of them. lease: how long an
+    item is another's after its worker died. poll: the longest pause before looking for work again.
+    max_attempts: claims of an item that records no progress before it is given up; PATIENCE times as many
+    where a provider or the parser cannot be reached. backoff, max_backoff: the pause after a first failed
+    attempt, and the longest. drain: what work under way is given to end when the worker is to stop. sweep:
+    between looks for sessions whose time is over.
     """
 
     concurrency: int = 8
@@ -89,18 +95,36 @@ class Worker:
         await asyncio.gather(*(self._serve(kind, stop) for kind in self._kinds), *sweeps)
 
     async def _serve(self, kind: WorkKind, stop: asyncio.Event) -> None:
-        under_way: set[asyncio.Task[None]] = set()
+        under_way: UnderWay = {}
         try:
             while not stop.is_set():
-                item = await self._claimed(kind) if len(under_way) < self._limits.concurrency else None
+                item = await self._next(kind, under_way)
                 if item is not None:
                     task = asyncio.ensure_future(self._hold(item))
-                    under_way.add(task)
-                    task.add_done_callback(under_way.discard)
+                    under_way[task] = item.tenant_id
+                    task.add_done_callback(under_way.pop)
                     continue
                 await self._pause(stop, under_way)
         finally:
             await self._drained(under_way)
+
+    async def _next(self, kind: WorkKind, under_way: UnderWay) -> WorkItem | None:
+        """What to begin now. Beyond `concurrency` that is only a tenant's who has nothing under way here."""
+        if len(under_way) >= self._limits.concurrency * (1 + EXTRA_SHARE):
+            return None
+        item = await self._claimed(kind)
+        if item is None or len(under_way) < self._limits.concurrency:
+            return item
+        if item.tenant_id not in under_way.values():
+            return item
+        await self._given_back(item)
+        return None
+
+    async def _given_back(self, item: WorkItem) -> None:
+        try:
+            await self._service.work.release(item, self.owner, counted=False)
+        except Exception as error:  # noqa: BLE001 - the edge: its lease ends by itself
+            LOG.warning("an item could not be given back: %s", error)
 
     async def _claimed(self, kind: WorkKind) -> WorkItem | None:
         try:
@@ -109,20 +133,21 @@ class Worker:
             LOG.warning("no work could be claimed: %s", error)
             return None
 
-    async def _pause(self, stop: asyncio.Event, under_way: set[asyncio.Task[None]]) -> None:
+    async def _pause(self, stop: asyncio.Event, under_way: UnderWay) -> None:
         """Until there may be something to do: work was added, an item ended, or it is time to look again."""
-        full = len(under_way) >= self._limits.concurrency
+        poll = self._limits.poll
         news: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+        full = len(under_way) >= self._limits.concurrency
         if not full:
-            news.append(asyncio.ensure_future(self._service.signals.wait_for_work(self._limits.poll)))
+            news.append(asyncio.ensure_future(self._service.signals.wait_for_work(poll)))
         try:
             waiting = {*news, *(under_way if full else ())}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=poll, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in news:
                 task.cancel()
 
-    async def _drained(self, under_way: set[asyncio.Task[None]]) -> None:
+    async def _drained(self, under_way: UnderWay) -> None:
         if under_way:
             await asyncio.wait(under_way, timeout=self._limits.drain)
         left = list(under_way)
@@ -144,6 +169,7 @@ class Worker:
 
     async def _hold(self, item: WorkItem) -> None:
         """Do an item, whatever comes of it."""
+        self._service.at_work(item)
         try:
             await self._settle(item)
         except asyncio.CancelledError:

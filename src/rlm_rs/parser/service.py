@@ -1,4 +1,4 @@
-"""The parser as a service: `uvicorn rlm_rs.parser.service:app`, one route, `POST /parse`.
+"""The parser as a service: `uvicorn rlm_rs.parser.service:app`: `POST /parse`, `/health/live`, `/metrics`.
 
 It reads and writes the blob store that the settings name and knows neither sessions nor tenants: whoever can
 reach it can have any object parsed, so it belongs on a network that only the workers are on.
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
 
 from rlm_rs.core.corpus import Failure, Parsed
@@ -20,6 +20,8 @@ from rlm_rs.core.errors import BlobNotFound, RlmError
 from rlm_rs.core.ports import StoredParser
 from rlm_rs.parser.outcome import PARSER_VERSION
 from rlm_rs.settings import load_settings
+from rlm_rs.telemetry.logs import configure_logging
+from rlm_rs.telemetry.metrics import CONTENT_TYPE, Metrics
 from rlm_rs.wiring import Wiring, wire
 
 MAX_SECONDS = 3600.0
@@ -66,8 +68,9 @@ def create_app(wired: Callable[[], Wiring] | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        wiring = wired() if wired else wire(load_settings())
-        app.state.parser = wiring.local_parser()
+        wiring, measured = (wired or _from_settings)(), Metrics()
+        app.state.parser = measured.measured(wiring.local_parser())
+        app.state.metrics = measured if wiring.settings.enable_metrics else None
         try:
             yield
         finally:
@@ -76,12 +79,26 @@ def create_app(wired: Callable[[], Wiring] | None = None) -> FastAPI:
     app = FastAPI(title="RLM-RS parser", lifespan=lifespan)
     app.add_api_route("/parse", parse, methods=["POST"])
     app.add_api_route("/health/live", live)
+    app.add_api_route("/metrics", metrics)
     return app
+
+
+def _from_settings() -> Wiring:
+    configure_logging()
+    return wire(load_settings())
 
 
 async def live() -> dict[str, str]:
     """Whether the process answers."""
     return {"status": "ok"}
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of this process; nothing where ENABLE_METRICS is off."""
+    counted: Metrics | None = request.app.state.metrics
+    if counted is None:
+        return Response(status_code=404)
+    return Response(counted.render(), media_type=CONTENT_TYPE)
 
 
 async def parse(asked: ParseRequest, request: Request) -> dict[str, Any]:

@@ -20,6 +20,9 @@ BUSY_TIMEOUT_MS = 30_000
 BUSY_PAUSE_SECONDS = 0.02
 MAX_WRITES_TOGETHER = 64
 
+SCHEMA_VERSION = 1
+"""Kept in each file (PRAGMA user_version), so that a release refuses what a later one has written."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     execution_id TEXT NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL,
@@ -210,12 +213,26 @@ def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
         connection.execute(f"PRAGMA synchronous={synchronous}")
         # what is deleted is overwritten: a removed session's text does not stay in free pages
         connection.execute("PRAGMA secure_delete=ON")
-        _patiently(connection, f"BEGIN IMMEDIATE; {schema}; COMMIT")
+        known = _checked_version(connection, path)
+        # a file that has the number already is not written to
+        number = "" if known == SCHEMA_VERSION else f"PRAGMA user_version={SCHEMA_VERSION};"
+        _patiently(connection, f"BEGIN IMMEDIATE; {schema}; {number} COMMIT")
     except (OSError, apsw.Error) as error:
         raise SettingInvalid(
             variable="RLM_DATA_DIR", value=str(path.parent), reason=f"cannot keep a database there: {error}"
         ) from error
     return connection
+
+
+def _checked_version(db: apsw.Connection, path: Path) -> int:
+    """The file's number, 0 for a new one. Raises `SettingInvalid` if a later release wrote it."""
+    row = db.execute("PRAGMA user_version").fetchone()
+    known = int(row[0]) if row else 0
+    if known > SCHEMA_VERSION:
+        db.close()
+        reason = f"{path.name} was written by a later release. Use that one, or another folder."
+        raise SettingInvalid(variable="RLM_DATA_DIR", value=str(path.parent), reason=reason)
+    return known
 
 
 def _patiently(db: apsw.Connection, statements: str) -> None:

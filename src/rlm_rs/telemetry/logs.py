@@ -11,6 +11,9 @@ from typing import Any
 
 import structlog
 
+from rlm_rs.core.execution import Event, Finished, RootReplied, Run, StepRan, SubcallResolved
+from rlm_rs.core.records import WorkItem, WorkKind
+
 _SHARED: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -50,9 +53,49 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     return made
 
 
-def bind(**ids: str) -> None:
+_log = logger(__name__)
+
+
+def bind(**ids: str | int) -> None:
     """Add ids to every later line of this task."""
     structlog.contextvars.bind_contextvars(**ids)
+
+
+def at_work(item: WorkItem) -> None:
+    """Name a work item in every later line of this task."""
+    name = "session_id" if item.kind == WorkKind.INGESTION else "execution_id"
+    bind(**{"tenant_id": item.tenant_id, name: item.item_id})
+
+
+def recorded(run: Run, event: Event) -> None:
+    """One line for a recorded event, and its ids in every later line of this task; a watcher of the log."""
+    execution = run.execution
+    bind(
+        tenant_id=execution.tenant_id,
+        session_id=execution.session_id,
+        execution_id=execution.execution_id,
+        **_turn_of(event),
+    )
+    _log.info("recorded", type=event.type, seq=run.seq - 1, **_figures_of(event))
+
+
+def _turn_of(event: Event) -> dict[str, Any]:
+    return {"turn": event.turn} if isinstance(event, RootReplied | StepRan | SubcallResolved) else {}
+
+
+def _figures_of(event: Event) -> dict[str, Any]:
+    match event:
+        case RootReplied():
+            return {"seconds": round(event.seconds, 3)}
+        case StepRan():
+            code = {"error": event.result.error.code} if event.result.error else {}
+            return {"outcome": event.result.status, **code}
+        case SubcallResolved():
+            return {"kind": event.request.kind, "outcome": event.result.status}
+        case Finished():
+            return {"status": str(event.status), "elapsed": round(event.elapsed, 3)}
+        case _:
+            return {}
 
 
 def unbind() -> None:

@@ -26,6 +26,7 @@ from rlm_rs.wiring.schemas import SchemasWhenNeeded
 from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
 from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.tools import make_tools
+from rlm_rs.wiring.tracing import traced
 from rlm_rs.wiring.wired import Wiring
 
 __all__ = [
@@ -60,13 +61,15 @@ def wire(
     stores = make_stores(settings)
     provider = provider or make_provider(settings)
     sandbox = sandbox or _sandbox(settings, stores)
+    ports = _ports(settings, stores, provider, sandbox, tools)
     return Wiring(
         settings,
-        _ports(settings, stores, provider, sandbox, tools),
+        ports,
         ParserPool(workers=settings.parser_workers),
         stores,
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
+        end_tracing=traced(settings, ports.log, provider.name),
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SandboxFailed, ValidationFailed
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
-from rlm_rs.core.records import ApiKeyRecord, WorkKind
+from rlm_rs.core.records import ApiKeyRecord, WorkItem, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
 from rlm_rs.orchestrator.limiter import Limiter
@@ -28,6 +28,9 @@ from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
 from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.stores import Stores, pepper
+
+if TYPE_CHECKING:
+    from rlm_rs.telemetry.metrics import Metrics
 
 WORKER_KINDS = {
     "all": (WorkKind.INGESTION, WorkKind.EXECUTION, WorkKind.EVALUATION),
@@ -47,6 +50,7 @@ class Wiring:
     stores: Stores
     spool: Path
     limiter: Limiter
+    end_tracing: Callable[[], Awaitable[None]]
 
     @property
     def work(self) -> Work:
@@ -148,6 +152,7 @@ class Wiring:
             budgets=self.settings.budgets(),
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
+            at_work=_noted(),
         )
 
     def _evaluator(self, ports: Ports) -> Evaluator:
@@ -155,6 +160,16 @@ class Wiring:
 
         settings = self.settings
         return JudgedEvaluator(ports, settings.eval_judge_model, baseline=settings.eval_baseline)
+
+    def observed_service(self, metrics: Metrics) -> Service:
+        """The same, with what is recorded and read in counted, and told in the log."""
+        # structlog is the service's alone
+        from rlm_rs.telemetry.logs import recorded
+
+        self.ports.log.listen(metrics.heard)
+        self.ports.log.watch(recorded)
+        service = self.service()
+        return replace(service, parser=metrics.measured(service.parser))
 
     def stored_parser(self) -> StoredParser:
         """The parser service where one is configured, else the parser of this process."""
@@ -215,8 +230,16 @@ class Wiring:
         await self.parser.close()
         await self.ports.tools.close()
         await self.ports.provider.close()
+        await self.end_tracing()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
+
+
+def _noted() -> Callable[[WorkItem], None]:
+    # structlog is the service's alone
+    from rlm_rs.telemetry.logs import at_work
+
+    return at_work
 
 
 def _models_of(provider: ModelProvider) -> Models | None:
