@@ -1,0 +1,82 @@
+"""What a search asks and what it finds; how a query in words is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rlm_rs.core.words import asked_words, is_lone, words_in_a_row
+
+MAX_QUERY_CHARS = 4_000
+MAX_QUERY_WORDS = 200
+
+_QUOTES = '"“”„«»「」『』'
+_PIECE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]+)[{_QUOTES}]|([^\\s{_QUOTES}]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A passage that was found. A higher score is better; scores of different queries do not compare."""
+
+    score: float
+    doc_index: int
+    start_char: int
+    end_char: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A query as it was understood, its words as `core.words` has them.
+
+    words: any of them makes a passage a hit, and each that it holds makes it a better one. runs: words that
+    were written as one (`INV-2024`, 契約期間); a passage that has them in a row is better still. prefixes:
+    beginnings of words. phrases: words that a hit holds in a row.
+    """
+
+    words: tuple[str, ...] = ()
+    runs: tuple[tuple[str, ...], ...] = ()
+    prefixes: tuple[str, ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to look for."""
+        return not (self.words or self.prefixes or self.phrases)
+
+    @property
+    def all_words(self) -> tuple[str, ...]:
+        """Every whole word of it, those of phrases first."""
+        return tuple(dict.fromkeys((*(word for phrase in self.phrases for word in phrase), *self.words)))
+
+
+def read_query(text: str) -> SearchQuery:
+    """Understand a query. Every text is one: what is neither word, quotation nor `word*` is left out.
+
+    Only the first MAX_QUERY_CHARS characters and MAX_QUERY_WORDS words count.
+    """
+    words: dict[str, None] = {}
+    runs: dict[tuple[str, ...], None] = {}
+    prefixes: dict[str, None] = {}
+    phrases: dict[tuple[str, ...], None] = {}
+    for quoted, piece in _pieces(text[:MAX_QUERY_CHARS]):
+        if len(words) + sum(map(len, phrases)) >= MAX_QUERY_WORDS:
+            break
+        found = tuple(asked_words(quoted or piece)[:MAX_QUERY_WORDS])
+        if not found:
+            continue
+        if len(found) == 1 and (is_lone(found[0]) or piece.endswith("*")):
+            prefixes[found[0]] = None
+        elif quoted:
+            phrases[tuple(words_in_a_row(quoted)[:MAX_QUERY_WORDS])] = None
+        else:
+            words.update(dict.fromkeys(found))
+            if len(found) > 1:
+                runs[tuple(words_in_a_row(piece)[:MAX_QUERY_WORDS])] = None
+    return SearchQuery(tuple(words), tuple(runs), tuple(prefixes), tuple(phrases))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Each quotation, or else each run without spaces."""
+    for match in _PIECE.finditer(text):
+        yield match.group(1) or "", match.group(2) or ""
