@@ -30,6 +30,7 @@ from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.claims import CheckedClaim, Claim, check_claims
 from rlm_rs.orchestrator.event_log import Listener, replayed
 from rlm_rs.orchestrator.executions import Ask, Plan, checked, find, go_on, plan, recent, report, start
+from rlm_rs.orchestrator.indexing import index_documents
 from rlm_rs.orchestrator.ingestion import Progress
 from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of
 from rlm_rs.orchestrator.verifying import Verification, verify
@@ -48,7 +49,9 @@ class RLM:
 
     root_model, sub_model: names at the provider; by default those of the settings. provider: a
     `ModelProvider` of your own (`rlm_rs.testing.models.ScriptedModel`, for one). data_dir: where sessions
-    and journals are kept. budgets: fields of `Budgets` to replace. Other settings come from the environment
+    and journals are kept. budgets: fields of `Budgets` to replace. search: True indexes documents before they
+    are asked, False takes search away from the steps; None builds the index when a step first searches, or as
+    ENABLE_SEARCH_DEFAULT says. Other settings come from the environment
     (`rlm_rs.settings.Settings`).
     """
 
@@ -61,6 +64,7 @@ class RLM:
         data_dir: str | PathLike[str] | None = None,
         budgets: Mapping[str, Any] | None = None,
         context_shape: ContextShape = "documents",
+        search: bool | None = None,
         settings: Settings | None = None,
         tenant_id: str = LOCAL_TENANT,
     ) -> None:
@@ -70,6 +74,7 @@ class RLM:
         self._models = (root_model, sub_model)
         self._budgets = dict(budgets or {})
         self._context_shape: ContextShape = context_shape
+        self._search = search if search is not None else (self._settings.enable_search_default or None)
         self._tenant_id = tenant_id
         self._wiring: Wiring | None = None
         self._loop: _LoopThread | None = None
@@ -168,7 +173,8 @@ class RLM:
             if not fresh:
                 known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
-            return known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
+            corpus = known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
+            return await index_documents(corpus, ports) if self._search else corpus
         finally:
             shutil.rmtree(spool, ignore_errors=True)
 
@@ -259,6 +265,7 @@ class RLM:
             budgets=self._settings.budgets({**self._budgets, **(budgets or {})}),
             output_mode=output_mode,
             context_shape=self._context_shape,
+            search=self._search is not False and self.wiring.ports.search is not None,
         )
         return checked(ask, self.wiring.ports.prices)
 

@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from rlm_rs.core.ports import Blobs
+
+pytest.importorskip("opensearchpy", reason="it needs rlm-rs[opensearch]")
+
 from rlm_rs.search.opensearch import OpenSearchIndex
 from rlm_rs.testing.opensearch_server import OpenSearchTestServer
 from rlm_rs.testing.search_contract import SearchIndexContract

@@ -35,6 +35,7 @@ class Request:
     sub_model: str | None = None
     context_shape: ContextShape = "documents"
     contexts: bool = False
+    search: bool | None = None
     fresh: bool = False
     dry_run: bool = False
     quiet: bool = False
@@ -69,6 +70,7 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
         data_dir=following.shared.data_dir,
         budgets=request.budgets,
         context_shape=request.context_shape,
+        search=request.search,
     )
     async with rlm:
         rlm.check(request.question, output_mode=request.output_mode)

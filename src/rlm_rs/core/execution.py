@@ -71,7 +71,8 @@ class Execution:
 
     views, texts: what it runs over (None and empty: all documents of the session).
     depth: 0 for one a user started, 1 for its children.
-    output_schema: JSON Schema that the answer satisfies. options: what its surface was asked for besides.
+    search_enabled: whether step code may search by words. output_schema: JSON Schema that the answer
+    satisfies. options: what its surface was asked for besides.
     """
 
     execution_id: str
@@ -91,6 +92,7 @@ class Execution:
     output_schema: Mapping[str, Any] | None = None
     earlier: Earlier | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    search_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rlm_rs.core.words import asked_words, is_lone, words_in_a_row
+from rlm_rs.core.words import asked_words, is_lone, words_in_a_row, words_of
 
 MAX_QUERY_CHARS = 4_000
 MAX_QUERY_WORDS = 200
+PREVIEW_CHARS = 240
+_PREVIEW_STEP = 80
 
 _QUOTES = '"“”„«»「」『』'
 _PIECE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]+)[{_QUOTES}]|([^\\s{_QUOTES}]+)")
@@ -44,11 +46,6 @@ class SearchQuery:
         """Whether there is nothing to look for."""
         return not (self.words or self.prefixes or self.phrases)
 
-    @property
-    def all_words(self) -> tuple[str, ...]:
-        """Every whole word of it, those of phrases first."""
-        return tuple(dict.fromkeys((*(word for phrase in self.phrases for word in phrase), *self.words)))
-
 
 def read_query(text: str) -> SearchQuery:
     """Understand a query. Every text is one: what is neither word, quotation nor `word*` is left out.
@@ -80,3 +77,20 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """Each quotation, or else each run without spaces."""
     for match in _PIECE.finditer(text):
         yield match.group(1) or "", match.group(2) or ""
+
+
+def preview(passage: str, query: SearchQuery) -> str:
+    """The stretch of a passage, PREVIEW_CHARS at most, that holds the most words of the query."""
+    if len(passage) <= PREVIEW_CHARS:
+        return passage
+    starts = range(0, len(passage) - PREVIEW_CHARS + _PREVIEW_STEP, _PREVIEW_STEP)
+    best = max(starts, key=lambda start: _held(passage[start : start + PREVIEW_CHARS], query))
+    return passage[best : best + PREVIEW_CHARS]
+
+
+def _held(text: str, query: SearchQuery) -> int:
+    """How many words of the query a text holds; those of quotations count twice."""
+    words = set(words_of(text))
+    quoted = {word for phrase in query.phrases for word in phrase}
+    begun = sum(any(word.startswith(prefix) for word in words) for prefix in query.prefixes)
+    return len(words.intersection(query.words)) + 2 * len(words & quoted) + begun

@@ -7,7 +7,6 @@ call is remembered for the one place that made it.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from rlm_rs.core.model import ModelReply, ModelRequest, ToolCall
 from rlm_rs.core.ports import Blobs, ModelProvider
 from rlm_rs.core.pricing import Price, cost
 from rlm_rs.core.wellformed import well_formed
+from rlm_rs.orchestrator.in_flight import InFlight
 
 _REPLY: TypeAdapter[ModelReply] = TypeAdapter(ModelReply)
 
@@ -55,12 +55,6 @@ class _Paid:
     paid_by: str
 
 
-@dataclass(slots=True)
-class _Call:
-    task: asyncio.Task[_Paid]
-    waiting: int = 0
-
-
 class Completions:
     """Model calls with cache and in-flight sharing."""
 
@@ -71,31 +65,16 @@ class Completions:
         self._blobs = blobs
         self._prices = prices
         self._bucket = bucket
-        self._in_flight: dict[str, _Call] = {}
+        self._in_flight: InFlight[_Paid] = InFlight()
 
     async def complete(self, request: ModelRequest, caller: Caller, *, shared: bool) -> Completion:
         """One completion. `shared`: any caller of the tenant may be given the same reply."""
         uri = self._uri(request, caller, shared)
-        if uri not in self._in_flight:
-            self._in_flight[uri] = _Call(asyncio.ensure_future(self._found_or_asked(uri, request, caller)))
-        paid = await self._awaited(uri)
+        paid = await self._in_flight.shared(uri, lambda: self._found_or_asked(uri, request, caller))
         if paid.paid_by != caller.place:
             return Completion(paid.reply, 0.0, cache_hit=True, uri=uri)
         price = cost(paid.reply.model, paid.reply.usage, self._prices)
         return Completion(paid.reply, price, cache_hit=False, uri=uri)
-
-    async def _awaited(self, uri: str) -> _Paid:
-        """Wait for a call; it is cancelled only when the last of those who wait for it is."""
-        call = self._in_flight[uri]
-        call.waiting += 1
-        try:
-            return await asyncio.shield(call.task)
-        finally:
-            call.waiting -= 1
-            if not call.waiting:
-                call.task.cancel()
-                if self._in_flight.get(uri) is call:
-                    del self._in_flight[uri]
 
     async def _found_or_asked(self, uri: str, request: ModelRequest, caller: Caller) -> _Paid:
         # one task looks and asks, so that a call that lands while another is looking is never made again

@@ -25,6 +25,7 @@ from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.follow_up import earlier_of
 from rlm_rs.orchestrator.following import following
+from rlm_rs.orchestrator.indexing import SEARCH
 from rlm_rs.orchestrator.lifecycle import ready_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import AnswerSchemas, Ports, Service
@@ -42,13 +43,14 @@ ID_PREFIX = "exec_"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question and how it is to be answered."""
+    """One question and how it is to be answered. search: whether step code may search by words."""
 
     question: str
     models: Models
     budgets: Budgets
     output_mode: OutputMode = "ANSWER"
     context_shape: ContextShape = "documents"
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> E
         output_mode=ask.output_mode,
         context_shape=ask.context_shape,
         created_at=time.time(),
+        search_enabled=ask.search,
     )
 
 
@@ -276,6 +279,7 @@ def opened(
         mode=mode,
         created_at=time.time(),
         options=dict(choices.options),
+        search_enabled=bool(session.options.get(SEARCH)) and service.ports.search is not None,
     )
 
 

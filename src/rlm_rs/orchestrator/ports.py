@@ -14,6 +14,7 @@ from rlm_rs.core.ports import Blobs, Catalog, ModelProvider, Sandbox, StoredPars
 from rlm_rs.core.pricing import Price
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
+from rlm_rs.orchestrator.searches import Searches
 from rlm_rs.orchestrator.signals import Signals
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.sandbox.protocol import Final
@@ -36,6 +37,8 @@ class Ports:
     subcall_max_tokens: output tokens of a sub-call that names no limit of its own.
     prices, windows: what the operator says of models, before the built-in tables.
     schemas: what holds answers to an output schema; an execution that has one needs it.
+    search: where there is a search engine. index_on_demand: a search that finds no index builds it; where
+    workers do that, it waits for them.
     """
 
     log: EventLog
@@ -53,6 +56,8 @@ class Ports:
     prices: Mapping[str, Price] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
     schemas: AnswerSchemas | None = None
+    search: Searches | None = None
+    index_on_demand: bool = True
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 
@@ -63,7 +68,8 @@ class Service:
     models: the models to use for a root and a sub model that were named or not; raises `ValidationFailed`.
     budgets: those of an execution where neither it nor its session says otherwise.
     import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
-    parsing: documents of one session parsed at the same time.
+    parsing: documents of one session parsed at the same time. enable_search: whether a session that does not
+    say so gets a search index.
     """
 
     ports: Ports
@@ -74,4 +80,5 @@ class Service:
     budgets: Budgets = Budgets()
     import_prefixes: tuple[str, ...] = ()
     parsing: int = 4
+    enable_search: bool = False
     signals: Signals = field(default_factory=Signals)

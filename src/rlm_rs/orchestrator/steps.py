@@ -64,6 +64,7 @@ def step_request(run: Run) -> StepRequest:
         history=tuple(_remembered(turn) for turn in run.turns[:-1]),
         cites=run.cites,
         limits=execution.budgets.step_limits(run.step_spend),
+        search_enabled=execution.search_enabled,
     )
 
 

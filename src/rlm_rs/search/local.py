@@ -117,7 +117,7 @@ class LocalIndexes:
     async def _fetch_file(self, uri: str, path: Path) -> None:
         local = self._blobs.local_path(uri)
         if local is not None:
-            path.symlink_to(local)
+            await asyncio.to_thread(path.symlink_to, local)
             return
         with path.open("xb") as file:
             async for chunk in self._blobs.stream(uri):

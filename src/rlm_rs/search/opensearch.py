@@ -53,18 +53,23 @@ PROPERTIES: Mapping[str, Any] = {
 
 
 class OpenSearchIndex:
-    """`core.ports.SearchIndex` on a server. url may hold user name and password; timeout is in seconds."""
+    """`core.ports.SearchIndex` on a server. login: user name and password; timeout is in seconds."""
 
     name = "opensearch"
 
     def __init__(
-        self, blobs: Blobs, url: str, prefix: str = DEFAULT_PREFIX, timeout: float = 30.0, **options: Any
+        self,
+        blobs: Blobs,
+        url: str,
+        login: tuple[str, str] | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        timeout: float = 30.0,
     ) -> None:
         self._blobs = blobs
         self._prefix = prefix
         try:
             self._client = OpenSearch(
-                hosts=[url], timeout=timeout, max_retries=3, retry_on_timeout=True, **options
+                hosts=[url], http_auth=login, timeout=timeout, max_retries=3, retry_on_timeout=True
             )
         except (ImproperlyConfigured, ValueError) as error:
             raise SearchFailed(reason=f"OPENSEARCH_URL cannot be used ({error})") from error

@@ -8,7 +8,6 @@ statistics are then those of the whole session, as in an index written at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from rlm_rs.core.words import spaced_words
 from rlm_rs.sandbox.protocol import View
 from rlm_rs.search.documents import Readable
 
-ENGINE = f"tantivy {version('tantivy')}"
+ENGINE = f"tantivy {tantivy.__version__}"  # type: ignore[attr-defined]
+"""Release and index format: segments of another are not read."""
+
 META = "meta.json"
 HEAP_BYTES = 64 << 20
 MAX_WORD_BYTES = 240

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-import orjson
 import pytest
 
 from rlm_rs.core.corpus import Corpus, Document, IngestStatus
@@ -53,7 +53,7 @@ async def stored(
         sizes = [len(text[a : a + CHECKPOINT_CHARS].encode()) for a in range(0, len(text), CHECKPOINT_CHARS)]
         offsets = list(accumulate(sizes[:-1], initial=0)) if sizes else []
         await blobs.put(f"{base}/text.txt", data)
-        await blobs.put(f"{base}/meta.json", orjson.dumps(meta))
+        await blobs.put(f"{base}/meta.json", json.dumps(meta).encode())
         await blobs.put(f"{base}/offsets.u64", struct.pack(f"<{len(offsets)}Q", *offsets))
         documents.append(
             Document(

@@ -10,6 +10,7 @@ from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.searches import Searches
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
@@ -17,6 +18,7 @@ from rlm_rs.runners.image import CorpusImages
 from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.wiring.providers import FAKE, OFFLINE_NOTICE, make_provider, provider_name
+from rlm_rs.wiring.search import make_search
 from rlm_rs.wiring.stores import Stores, embedded_stores, stored_keys
 from rlm_rs.wiring.wired import Wiring
 
@@ -42,6 +44,7 @@ def wire(
 
 def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox) -> Ports:
     prices, bucket = settings.prices(), settings.s3_bucket
+    texts, index = DocumentTexts(stores.blobs), make_search(settings, stores.blobs)
     return Ports(
         log=EventLog(stores.journal, stores.blobs, bucket),
         blobs=stores.blobs,
@@ -49,7 +52,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         provider=provider,
         sandbox=sandbox,
         completions=Completions(provider, stores.blobs, prices, bucket),
-        texts=DocumentTexts(stores.blobs),
+        texts=texts,
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
         subcall_max_tokens=settings.subcall_max_tokens,
@@ -57,4 +60,5 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         merge_gap_chars=settings.citation_merge_gap_chars,
         prices=prices,
         windows=settings.windows(),
+        search=Searches(index, stores.blobs, texts, bucket) if index else None,
     )

@@ -28,6 +28,7 @@ from rlm_rs.runners.process import ProcessRunner
 from rlm_rs.settings import Settings
 from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
+from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.stores import Stores, pepper
 
 WORKER_KINDS = {
@@ -105,6 +106,11 @@ class Wiring:
         raise SandboxFailed(reason="this kind of sandbox cannot be examined from inside")
 
     @property
+    def search_detail(self) -> str:
+        """What searches by words here, or what to install."""
+        return search_detail(self.ports.search.index if self.ports.search else None)
+
+    @property
     def sqlite_version(self) -> str:
         """The SQLite release in use."""
         return sqlite_version()
@@ -138,7 +144,7 @@ class Wiring:
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
         return Service(
-            ports=replace(self.ports, schemas=_schemas()),
+            ports=replace(self.ports, schemas=_schemas(), index_on_demand=False),
             work=self.work,
             parser=self.stored_parser(),
             spool=self.spool,
@@ -146,6 +152,7 @@ class Wiring:
             budgets=self.settings.budgets(),
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
+            enable_search=self.settings.enable_search_default,
         )
 
     def stored_parser(self) -> StoredParser:
@@ -202,6 +209,8 @@ class Wiring:
         await self.ports.sandbox.close()
         await self.parser.close()
         await self.ports.provider.close()
+        if self.ports.search is not None:
+            await self.ports.search.index.close()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
 
