@@ -24,7 +24,7 @@ CUTTING_VERSION = "1"
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _SENTENCE = re.compile(
     # an end mark, what closes after it, and space; the full stops of East Asia need no space
-    r"""[.!?…;؟۔।॥][)\]"'”’»]*\s+|[。！？｡；][」』）”’]*\s*|\n+"""
+    r"""[.!?…؟۔।॥][)\]"'”’»]*\s+|[。！？｡；][」』）”’]*\s*|\n+"""
 )
 _SPACE = re.compile(r"\s+")
 

@@ -38,7 +38,7 @@ class Ports:
     prices, windows: what the operator says of models, before the built-in tables.
     schemas: what holds answers to an output schema; an execution that has one needs it.
     search: where there is a search engine. index_on_demand: a search that finds no index builds it; where
-    workers do that, it waits for them.
+    workers do that, it waits for them, at most index_wait_seconds.
     """
 
     log: EventLog
@@ -58,6 +58,7 @@ class Ports:
     schemas: AnswerSchemas | None = None
     search: Searches | None = None
     index_on_demand: bool = True
+    index_wait_seconds: float = 20.0
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,8 +22,6 @@ from rlm_rs.core.wellformed import well_formed
 from rlm_rs.orchestrator.in_flight import InFlight
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.sandbox.protocol import View
-
-IDENTITIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +46,12 @@ class Searches:
         self._bucket = bucket
         self._in_flight: InFlight[tuple[tuple[dict[str, Any], ...], bool]] = InFlight()
         self._building: InFlight[None] = InFlight()
-        self._identities: OrderedDict[int, tuple[Corpus, str]] = OrderedDict()
 
     async def find(self, corpus: Corpus, query: str, k: int, views: Sequence[View] | None) -> Found:
         """The `k` best passages. Raises `SearchNotReady` if there is no index yet, and `SearchFailed`."""
         query = well_formed(query)
         asked = {
-            "index": self._identity(corpus),
+            "index": self.index.identity(corpus),
             "query": query,
             "k": k,
             "views": None if views is None else [asdict(view) for view in views],
@@ -77,18 +73,8 @@ class Searches:
 
     async def build(self, corpus: Corpus) -> None:
         """Build the index of a session, once for all who ask for it here. Raises `SearchFailed`."""
-        key = f"{corpus.tenant_id}/{corpus.session_id}/{self._identity(corpus)}"
+        key = f"{corpus.tenant_id}/{corpus.session_id}/{self.index.identity(corpus)}"
         await self._building.shared(key, lambda: self.index.build(corpus))
-
-    def _identity(self, corpus: Corpus) -> str:
-        """That of the index, which takes milliseconds for thousands of documents: kept for a few corpora."""
-        known = self._identities.get(id(corpus))
-        if known is None or known[0] is not corpus:
-            known = self._identities[id(corpus)] = (corpus, self.index.identity(corpus))
-        self._identities.move_to_end(id(corpus))
-        if len(self._identities) > IDENTITIES:
-            self._identities.popitem(last=False)
-        return known[1]
 
     async def _recorded(self, uri: str) -> tuple[dict[str, Any], ...] | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,6 @@ from rlm_rs.orchestrator.searches import Found, Searches
 from rlm_rs.orchestrator.subcalls import Fanout, Outcome
 from rlm_rs.sandbox.protocol import SubcallRequest, SubcallResult, View
 
-READY_SECONDS = 20.0
-"""How long a search waits for an index that a worker is building before the code is told."""
 LOOK_SECONDS = 0.25
 
 
@@ -63,14 +62,14 @@ async def _made_ready(corpus: Corpus, ports: Ports, searches: Searches) -> None:
 
 
 async def _built_elsewhere(corpus: Corpus, ports: Ports, searches: Searches) -> None:
-    for _ in range(int(READY_SECONDS / LOOK_SECONDS)):
-        if await searches.index.is_built(corpus):
-            return
+    until = time.monotonic() + ports.index_wait_seconds
+    while not await searches.index.is_built(corpus):
         session = await ports.catalog.get_session(corpus.tenant_id, corpus.session_id)
         if session is not None and SEARCH_FAILURE in session.options:
             raise SearchFailed(reason=str(session.options[SEARCH_FAILURE]))
+        if time.monotonic() >= until:
+            raise SearchNotReady
         await asyncio.sleep(LOOK_SECONDS)
-    raise SearchNotReady
 
 
 def _filtered(

@@ -82,39 +82,41 @@ def parts(documents: Sequence[Document], part_bytes: int) -> Iterator[list[Docum
         yield run
 
 
-async def groups(blobs: Blobs, documents: Sequence[Document], spool: Path) -> AsyncIterator[list[Readable]]:
+async def groups(
+    blobs: Blobs, documents: Sequence[Document], spool: Path, in_memory_bytes: int = IN_MEMORY_BYTES
+) -> AsyncIterator[list[Readable]]:
     """The documents' texts, as many at a time as fit in memory. Raises `BlobNotFound`.
 
-    spool: a folder for texts that are large and lie elsewhere; what is put there is gone when the next group
-    comes.
+    spool: a folder for texts that lie elsewhere and are too large for memory; what is put there is gone when
+    the next group comes.
     """
     for run in parts(documents, GROUP_BYTES):
         for at in range(0, len(run), GROUP_DOCUMENTS):
-            group = await _fetched_all(blobs, run[at : at + GROUP_DOCUMENTS], spool)
+            group = await _fetched_all(blobs, run[at : at + GROUP_DOCUMENTS], spool, in_memory_bytes)
             try:
                 yield group
             finally:
                 _discard(group, spool)
 
 
-async def _fetched_all(blobs: Blobs, documents: Sequence[Document], spool: Path) -> list[Readable]:
+async def _fetched_all(
+    blobs: Blobs, documents: Sequence[Document], spool: Path, in_memory_bytes: int
+) -> list[Readable]:
     slots = asyncio.Semaphore(FETCHED_AT_ONCE)
 
     async def one(document: Document) -> Readable:
         text, meta = document.text_s3_uri or "", document.meta_s3_uri or ""
         async with slots:
-            return Readable(
-                document,
-                blobs.local_path(text) or await _fetched(blobs, text, document.byte_length, spool),
-                await _meta(blobs, meta),
-            )
+            here: bytes | Path | None = blobs.local_path(text)
+            if here is None:
+                large = document.byte_length > in_memory_bytes
+                here = await _written(blobs, text, spool) if large else await blobs.get(text)
+            return Readable(document, here, await _meta(blobs, meta))
 
     return list(await asyncio.gather(*map(one, documents)))
 
 
-async def _fetched(blobs: Blobs, uri: str, size: int, spool: Path) -> bytes | Path:
-    if size <= IN_MEMORY_BYTES:
-        return await blobs.get(uri)
+async def _written(blobs: Blobs, uri: str, spool: Path) -> Path:
     path = spool / f"text_{uuid4().hex}"
     with path.open("xb") as file:
         async for chunk in blobs.stream(uri):

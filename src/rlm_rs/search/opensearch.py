@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import ImproperlyConfigured, NotFoundError, OpenSearchException, RequestError
+from opensearchpy.exceptions import ImproperlyConfigured, NotFoundError, OpenSearchException
 
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import BlobNotFound, SearchFailed, SearchNotReady
@@ -135,9 +135,8 @@ class OpenSearchIndex:
 
     async def _done(self, index: str) -> int | None:
         """How many documents are in the index, in their order; None where there is no index."""
-        try:
-            found = await self._asked(partial(self._client.indices.get_mapping, index=index))
-        except NotFoundError:
+        found = await self._asked(partial(self._client.indices.get_mapping, index=index, ignore=404))
+        if index not in found:
             return None
         return int(found[index]["mappings"].get("_meta", {}).get("documents", 0))
 
@@ -164,9 +163,10 @@ class OpenSearchIndex:
         body = {"settings": SETTINGS, "mappings": mappings}
         try:
             await self._asked(partial(self._client.indices.create, index=index, body=body))
-        except RequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise SearchFailed(reason=_said(error)) from error
+        except SearchFailed:
+            # somebody else was faster
+            if await self._done(index) is None:
+                raise
 
     async def _add(self, index: str, group: Sequence[Readable]) -> None:
         lines: list[Mapping[str, Any]] = []
@@ -192,10 +192,10 @@ class OpenSearchIndex:
         await self._asked(partial(self._client.indices.put_mapping, index=index, body=meta))
 
     async def _asked(self, call: Callable[[], T]) -> T:
-        """What the server answers. Raises `NotFoundError`, `RequestError`, and else `SearchFailed`."""
+        """What the server answers. Raises `NotFoundError`, and else `SearchFailed`."""
         try:
             return await asyncio.to_thread(call)
-        except (NotFoundError, RequestError):
+        except NotFoundError:
             raise
         except OpenSearchException as error:
             raise SearchFailed(reason=_said(error)) from error

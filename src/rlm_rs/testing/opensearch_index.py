@@ -29,8 +29,9 @@ class Index:
 
     def put(self, entry_id: str, entry: dict[str, Any]) -> None:
         """Add an entry, or replace it."""
-        for places in self.postings.values():
-            places.pop(entry_id, None)
+        if entry_id in self.entries:
+            for places in self.postings.values():
+                places.pop(entry_id, None)
         self.entries[entry_id], self.refreshed = entry, False
         words = [word for word in str(entry["words"]).split() if len(word) <= self._longest()]
         self.lengths[entry_id] = len(words)

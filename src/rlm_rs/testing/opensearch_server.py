@@ -154,6 +154,8 @@ def _error(status: int, kind: str, reason: str) -> Any:
 def _connection(server: OpenSearchTestServer) -> type[BaseHTTPRequestHandler]:
     class Connection(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # head and body in one piece: sent apart, the second waits for the other side's acknowledgement
+        wbufsize = 1 << 16
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -35,6 +35,26 @@ JAPANESE = "契約期間は2024年から3年間とする。ガス料金は別途
 KOREAN = "계약은 육 개월 전에 통지하면 해지됩니다."
 TEXTS = (LEASE, SUPPLY, FRENCH, GREEK, RUSSIAN, ARABIC, HINDI, CHINESE, JAPANESE, KOREAN)
 
+ASKED = [
+    ("rent", 0),
+    ("RENT due", 0),
+    ("preavis", 2),
+    ("CAFÉ", 2),
+    ("l'hotel", 2),
+    ("συμβαση", 3),
+    ("ΛΉΓΕΙ", 3),
+    ("елка", 4),
+    ("аренды", 4),
+    ("العقد", 5),
+    ("2024 الإشعار", 5),
+    ("अनुबंध", 6),
+    ("终止", 7),
+    ("终止条款", 7),
+    ("契約期間", 8),
+    ("ｶﾞｽ", 8),
+    ("계약", 9),
+]
+
 HOSTILE = [
     "", " ", "*", '"', '""', "((((", "a AND (b OR", "words:x^9 ~ [1 TO *]", "-", "+notice -lease !",
     "\\", "\0", "notice\ud800", "'; DROP TABLE", '{"match_all": {}}', "*:*", "/.*/", "«", "notice" * 2_000,
@@ -95,32 +115,11 @@ class SearchIndexContract:
         await index.build(corpus)
         return corpus
 
-    @pytest.mark.parametrize(
-        ("query", "document"),
-        [
-            ("rent", 0),
-            ("RENT due", 0),
-            ("preavis", 2),
-            ("CAFÉ", 2),
-            ("l'hotel", 2),
-            ("συμβαση", 3),
-            ("ΛΉΓΕΙ", 3),
-            ("елка", 4),
-            ("аренды", 4),
-            ("العقد", 5),
-            ("2024 الإشعار", 5),
-            ("अनुबंध", 6),
-            ("终止", 7),
-            ("终止条款", 7),
-            ("契約期間", 8),
-            ("ｶﾞｽ", 8),
-            ("계약", 9),
-        ],
-    )
     async def test_words_are_found_whatever_their_case_diacritics_and_script(
-        self, index: SearchIndex, corpus: Corpus, query: str, document: int
+        self, index: SearchIndex, corpus: Corpus
     ) -> None:
-        assert (await found(index, corpus, query))[0] == document
+        for query, document in ASKED:
+            assert (await found(index, corpus, query))[:1] == [document], query
 
     async def test_a_word_is_not_found_inside_another(self, index: SearchIndex, corpus: Corpus) -> None:
         assert await found(index, corpus, "ren") == []
@@ -160,12 +159,12 @@ class SearchIndexContract:
         await index.build(corpus)
         assert (await found(index, corpus, "INV-2024-0017"))[0] == 1
 
-    @pytest.mark.parametrize("query", HOSTILE, ids=range(len(HOSTILE)))
-    async def test_every_text_is_a_query(self, index: SearchIndex, corpus: Corpus, query: str) -> None:
-        hits = await index.query(corpus, query, 10)
-        assert all(0 <= hit.doc_index < len(TEXTS) for hit in hits)
-        if "notice" in query.replace("notice" * 2, ""):
-            assert {hit.doc_index for hit in hits} >= {1}
+    async def test_every_text_is_a_query(self, index: SearchIndex, corpus: Corpus) -> None:
+        for query in HOSTILE:
+            hits = await index.query(corpus, query, 10)
+            assert all(0 <= hit.doc_index < len(TEXTS) for hit in hits), query
+            if "notice" in query.replace("notice" * 2, ""):
+                assert {hit.doc_index for hit in hits} >= {1}, query
 
     async def test_hits_are_ranges_of_the_text_that_hold_the_words(
         self, index: SearchIndex, blobs: Blobs
