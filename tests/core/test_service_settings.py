@@ -52,3 +52,8 @@ def test_limits_come_from_their_setting() -> None:
 def test_the_pepper_is_not_shown() -> None:
     settings = load_settings(api_key_pepper="a secret pepper")
     assert "a secret pepper" not in repr(settings)
+
+
+def test_the_password_of_a_search_server_is_not_shown() -> None:
+    settings = load_settings(opensearch_password="open sesame")
+    assert "open sesame" not in repr(settings)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from stage import BUCKET, SESSION, TENANT, Stage, last_step, outcome, step, subcalls
 
-from conftest import MakeStage
 from rlm_rs.core.corpus import Corpus, IngestStatus
 from rlm_rs.core.errors import SearchFailed
 from rlm_rs.core.execution import Run
@@ -22,6 +21,8 @@ from rlm_rs.orchestrator.indexing import SEARCH_FAILURE
 from rlm_rs.orchestrator.searches import Searches
 from rlm_rs.sandbox.protocol import View
 from rlm_rs.search.embedded import EmbeddedIndex
+
+MakeStage = Callable[..., Awaitable[Stage]]
 
 LEASE = "The tenant may end this lease on six months' notice."
 SUPPLY = "The supplier delivers pallets. Notice is thirty days."

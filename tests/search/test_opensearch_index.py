@@ -68,7 +68,7 @@ async def test_the_text_is_not_stored_there(server: OpenSearchTestServer, opened
     index = OpenSearchIndex(blobs, server.url)
     await index.build(corpus)
     (built,) = server.indexes.values()
-    assert built.mappings["_source"] == {"excludes": ["words"]}
+    assert built.mappings["_source"] == {"excludes": ["words", "pairs"]}
     assert "tenant" not in next(iter(server.indexes))
     await index.close()
 

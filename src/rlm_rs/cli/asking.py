@@ -89,6 +89,8 @@ async def _prepared(rlm: RLM, request: Request, screen: Screen) -> Session:
         nonlocal parsed
         parsed = True
         screen.busy("parsing", done, total)
+        if done == total and request.search:
+            screen.busy("indexing")
 
     screen.busy("looking at the files")
     session = await rlm.asession(request.paths, progress=progress, fresh=request.fresh)

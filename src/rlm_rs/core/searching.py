@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from rlm_rs.core.words import asked_words, is_lone, words_in_a_row, words_of
+from rlm_rs.core.words import asked_words, is_lone, is_paired, words_in_a_row, words_of
 
 MAX_QUERY_CHARS = 4_000
 MAX_QUERY_WORDS = 200
 PREVIEW_CHARS = 240
-_PREVIEW_STEP = 80
+_STEP, _WORD = 80, 16
+_SPACE = re.compile(r"\s+")
 
 _QUOTES = '"“”„«»「」『』'
 _PIECE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]+)[{_QUOTES}]|([^\\s{_QUOTES}]+)")
@@ -32,8 +34,9 @@ class SearchQuery:
     """A query as it was understood, its words as `core.words` has them.
 
     words: any of them makes a passage a hit, and each that it holds makes it a better one. runs: words that
-    were written as one (`INV-2024`, 契約期間); a passage that has them in a row is better still. prefixes:
-    beginnings of words. phrases: words that a hit holds in a row.
+    were written as one (`INV-2024`); a passage that has them in a row is better still. prefixes:
+    beginnings of words. phrases: words that a hit holds in a row. Words of scripts that are indexed in pairs
+    are looked for wherever a passage has them: `in_a_row` says which order matters.
     """
 
     words: tuple[str, ...] = ()
@@ -45,6 +48,15 @@ class SearchQuery:
     def is_empty(self) -> bool:
         """Whether there is nothing to look for."""
         return not (self.words or self.prefixes or self.phrases)
+
+
+def in_a_row(row: Sequence[str]) -> list[tuple[str, ...]]:
+    """A phrase as an index can look for it: words in their order, each pair of characters by itself."""
+    parts: list[tuple[str, ...]] = []
+    for paired, group in groupby(row, key=is_paired):
+        words = tuple(group)
+        parts += [(word,) for word in words] if paired else [words]
+    return parts
 
 
 def read_query(text: str) -> SearchQuery:
@@ -68,7 +80,7 @@ def read_query(text: str) -> SearchQuery:
             phrases[tuple(words_in_a_row(quoted)[:MAX_QUERY_WORDS])] = None
         else:
             words.update(dict.fromkeys(found))
-            if len(found) > 1:
+            if len(found) > 1 and not all(map(is_paired, found)):
                 runs[tuple(words_in_a_row(piece)[:MAX_QUERY_WORDS])] = None
     return SearchQuery(tuple(words), tuple(runs), tuple(prefixes), tuple(phrases))
 
@@ -83,14 +95,18 @@ def preview(passage: str, query: SearchQuery) -> str:
     """The stretch of a passage, PREVIEW_CHARS at most, that holds the most words of the query."""
     if len(passage) <= PREVIEW_CHARS:
         return passage
-    starts = range(0, len(passage) - PREVIEW_CHARS + _PREVIEW_STEP, _PREVIEW_STEP)
-    best = max(starts, key=lambda start: _held(passage[start : start + PREVIEW_CHARS], query))
-    return passage[best : best + PREVIEW_CHARS]
+    starts = range(0, len(passage) - PREVIEW_CHARS + _STEP, _STEP)
+    # each step with the end of the word that begins in it, once; a stretch is three of them
+    steps = [set(words_of(passage[at : at + _STEP + _WORD])) for at in range(0, len(passage), _STEP)]
+    best = max(starts, key=lambda at: _held(set().union(*steps[at // _STEP : at // _STEP + 3]), query))
+    # not from the middle of a word, where a space is near
+    space = _SPACE.search(passage, best, best + _WORD) if best else None
+    start = space.end() if space else best
+    return passage[start : start + PREVIEW_CHARS]
 
 
-def _held(text: str, query: SearchQuery) -> int:
-    """How many words of the query a text holds; those of quotations count twice."""
-    words = set(words_of(text))
+def _held(words: set[str], query: SearchQuery) -> int:
+    """How many words of the query are among these; those of quotations count twice."""
     quoted = {word for phrase in query.phrases for word in phrase}
     begun = sum(any(word.startswith(prefix) for word in words) for prefix in query.prefixes)
     return len(words.intersection(query.words)) + 2 * len(words & quoted) + begun

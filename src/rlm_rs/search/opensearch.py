@@ -23,8 +23,8 @@ from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import BlobNotFound, SearchFailed, SearchNotReady
 from rlm_rs.core.passages import CUTTING_VERSION
 from rlm_rs.core.ports import Blobs
-from rlm_rs.core.searching import SearchHit, SearchQuery, read_query
-from rlm_rs.core.words import RULES_VERSION, spaced_words
+from rlm_rs.core.searching import SearchHit, SearchQuery, in_a_row, read_query
+from rlm_rs.core.words import RULES_VERSION, fields_of, is_paired
 from rlm_rs.sandbox.protocol import View
 from rlm_rs.search.documents import Readable, groups, readable
 
@@ -46,6 +46,7 @@ SETTINGS: Mapping[str, Any] = {
 }
 PROPERTIES: Mapping[str, Any] = {
     "words": {"type": "text", "analyzer": "spaces"},
+    "pairs": {"type": "text", "analyzer": "spaces", "index_options": "docs"},
     "doc": {"type": "integer"},
     "start": {"type": "long"},
     "end": {"type": "long"},
@@ -157,7 +158,7 @@ class OpenSearchIndex:
     async def _create(self, index: str) -> None:
         mappings = {
             "_meta": {"documents": 0},
-            "_source": {"excludes": ["words"]},
+            "_source": {"excludes": ["words", "pairs"]},
             "properties": PROPERTIES,
         }
         body = {"settings": SETTINGS, "mappings": mappings}
@@ -204,12 +205,8 @@ class OpenSearchIndex:
 def _entries(group: Sequence[Readable]) -> Iterator[dict[str, Any]]:
     for item in group:
         for start, text in item.passages():
-            yield {
-                "doc": item.document.doc_index,
-                "start": start,
-                "end": start + len(text),
-                "words": spaced_words(text),
-            }
+            place = {"doc": item.document.doc_index, "start": start, "end": start + len(text)}
+            yield {**place, **fields_of(text)._asdict()}
 
 
 def _compiled(wanted: SearchQuery, views: Sequence[View] | None) -> dict[str, Any]:
@@ -223,18 +220,28 @@ def _compiled(wanted: SearchQuery, views: Sequence[View] | None) -> dict[str, An
     return {"bool": clauses}
 
 
-def _word(word: str) -> dict[str, Any]:
-    return {"term": {"words": {"value": word}}}
+def _field(word: str) -> str:
+    return "pairs" if is_paired(word) else "words"
 
 
-def _row(words: Sequence[str], boost: float = 1.0) -> dict[str, Any]:
-    return {"match_phrase": {"words": {"query": " ".join(words), "boost": boost}}}
+def _word(word: str, boost: float = 1.0) -> dict[str, Any]:
+    return {"term": {_field(word): {"value": word, "boost": boost}}}
+
+
+def _row(row: Sequence[str], boost: float = 1.0) -> dict[str, Any]:
+    parts = in_a_row(row)
+    if len(parts) > 1:
+        return {"bool": {"must": [_row(part, boost) for part in parts]}}
+    if len(parts[0]) == 1:
+        return _word(parts[0][0], boost)
+    return {"match_phrase": {"words": {"query": " ".join(parts[0]), "boost": boost}}}
 
 
 def _prefix(prefix: str) -> dict[str, Any]:
     """Words that begin so: the commonest by their own weight, all others alike."""
+    field = _field(prefix)
     common = {"value": prefix, "rewrite": f"top_terms_{PREFIX_WORDS}"}
-    return {"dis_max": {"queries": [{"prefix": {"words": common}}, {"prefix": {"words": {"value": prefix}}}]}}
+    return {"dis_max": {"queries": [{"prefix": {field: common}}, {"prefix": {field: {"value": prefix}}}]}}
 
 
 def _within(views: Sequence[View]) -> dict[str, Any]:

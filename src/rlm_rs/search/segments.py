@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import tantivy
 
-from rlm_rs.core.searching import SearchHit, SearchQuery, read_query
-from rlm_rs.core.words import spaced_words
+from rlm_rs.core.searching import SearchHit, SearchQuery, in_a_row, read_query
+from rlm_rs.core.words import fields_of, is_paired
 from rlm_rs.sandbox.protocol import View
 from rlm_rs.search.documents import Readable
 
@@ -30,13 +30,16 @@ PREFIX_SCORE = 1.0
 ROW_BOOST = 2.0
 """How much more than its words it counts that they stand in a row."""
 
-_WORDS, _DOC, _START, _END = "words", "doc", "start", "end"
+_WORDS, _PAIRS, _DOC, _START, _END = "words", "pairs", "doc", "start", "end"
+_BASIC = "basic"
 _MUST, _SHOULD = tantivy.Occur.Must, tantivy.Occur.Should
 
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field(_WORDS, tokenizer_name=_WORDS, index_option="position")
+    # a passage is so short that how often it has a pair says little: half the size
+    builder.add_text_field(_PAIRS, tokenizer_name=_WORDS, index_option=_BASIC)
     builder.add_unsigned_field(_DOC, indexed=True, fast=True)
     builder.add_unsigned_field(_START, fast=True)
     builder.add_unsigned_field(_END, fast=True)
@@ -64,7 +67,14 @@ class PartWriter:
         for item in documents:
             doc_index = item.document.doc_index
             for start, text in item.passages():
-                fields = {_DOC: doc_index, _START: start, _END: start + len(text), _WORDS: spaced_words(text)}
+                words, pairs = fields_of(text)
+                fields = {
+                    _DOC: doc_index,
+                    _START: start,
+                    _END: start + len(text),
+                    _WORDS: words,
+                    _PAIRS: pairs,
+                }
                 self._writer.add_document(tantivy.Document.from_dict(fields, self._schema))
                 self.passages += 1
 
@@ -118,17 +128,23 @@ class OpenIndex:
         return tantivy.Query.boolean_query([*all_of, *((_SHOULD, query) for query in any_of)])
 
     def _word(self, word: str) -> tantivy.Query:
+        if is_paired(word):
+            return tantivy.Query.term_query(self._schema, _PAIRS, word, _BASIC)
         return tantivy.Query.term_query(self._schema, _WORDS, word)
 
-    def _row(self, words: Sequence[str]) -> tantivy.Query:
-        if len(words) == 1:
-            return self._word(words[0])
-        return tantivy.Query.phrase_query(self._schema, _WORDS, list(words))
+    def _row(self, row: Sequence[str]) -> tantivy.Query:
+        parts = in_a_row(row)
+        if len(parts) > 1:
+            return tantivy.Query.boolean_query([(_MUST, self._row(part)) for part in parts])
+        if len(parts[0]) == 1:
+            return self._word(parts[0][0])
+        return tantivy.Query.phrase_query(self._schema, _WORDS, list(parts[0]))
 
     def _prefix(self, prefix: str) -> tantivy.Query:
         """Words that begin so: the commonest by their own weight, all others alike."""
-        common = self._searcher.terms_with_prefix(_WORDS, prefix, None, PREFIX_WORDS)
-        every = tantivy.Query.regex_query(self._schema, _WORDS, f"{prefix}.*")
+        field = _PAIRS if is_paired(prefix) else _WORDS
+        common = self._searcher.terms_with_prefix(field, prefix, None, PREFIX_WORDS)
+        every = tantivy.Query.regex_query(self._schema, field, f"{prefix}.*")
         each = [self._word(word) for word, _ in common]
         return tantivy.Query.disjunction_max_query(
             [tantivy.Query.const_score_query(every, PREFIX_SCORE), *each]

@@ -17,26 +17,77 @@ class Unsupported(ValueError):
 
 
 @dataclass
+class TextField:
+    """One field by word: where each entry has it. counted: how often and where matters, not only whether."""
+
+    longest: int
+    counted: bool
+    postings: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
+    lengths: dict[str, int] = field(default_factory=dict)
+
+    def put(self, entry_id: str, text: str, *, replaces: bool) -> None:
+        """Add the field of an entry, or replace it."""
+        if replaces:
+            for places in self.postings.values():
+                places.pop(entry_id, None)
+        words = [word for word in text.split() if len(word) <= self.longest]
+        self.lengths[entry_id] = len(words)
+        for position, word in enumerate(words):
+            self.postings[word].setdefault(entry_id, []).append(position)
+
+    def scored(self, word: str, boost: float = 1.0) -> Scores:
+        """The entries that have a word."""
+        places = self.postings.get(word, {})
+        idf = boost * self._idf(len(places))
+        return {i: idf * self._weight(len(found) if self.counted else 1, i) for i, found in places.items()}
+
+    def phrase(self, words: list[str], boost: float) -> Scores:
+        """The entries that have words in a row."""
+        places = {i: self._starts(words, i) for i in self.postings.get(words[0], {})}
+        idf = boost * sum(self._idf(len(self.postings.get(word, {}))) for word in words)
+        return {i: idf * self._weight(len(starts), i) for i, starts in places.items() if starts}
+
+    def _starts(self, words: list[str], entry_id: str) -> set[int]:
+        starts = set(self.postings[words[0]][entry_id])
+        for distance, word in enumerate(words):
+            starts &= {position - distance for position in self.postings.get(word, {}).get(entry_id, ())}
+        return starts
+
+    def _idf(self, count: int) -> float:
+        return math.log(1 + (len(self.lengths) - count + 0.5) / (count + 0.5))
+
+    def _weight(self, frequency: int, entry_id: str) -> float:
+        average = sum(self.lengths.values()) / max(1, len(self.lengths))
+        norm = K1 * (1 - B + B * self.lengths[entry_id] / max(average, 1.0))
+        return frequency * (K1 + 1) / (frequency + norm)
+
+
+@dataclass
 class Index:
     """What was put, by id; `text` fields are split at spaces, as their analyzer says."""
 
     settings: Mapping[str, Any]
     mappings: dict[str, Any]
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    postings: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
-    lengths: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, TextField] = field(default_factory=dict)
     refreshed: bool = False
+
+    def __post_init__(self) -> None:
+        self.mapped({})
+
+    def mapped(self, changes: Mapping[str, Any]) -> None:
+        """Change the mappings."""
+        self.mappings.update(changes)
+        for name, kind in self.mappings.get("properties", {}).items():
+            if kind["type"] == "text" and name not in self.texts:
+                counted = kind.get("index_options") != "docs"
+                self.texts[name] = TextField(self._longest(), counted)
 
     def put(self, entry_id: str, entry: dict[str, Any]) -> None:
         """Add an entry, or replace it."""
-        if entry_id in self.entries:
-            for places in self.postings.values():
-                places.pop(entry_id, None)
+        for name, text in self.texts.items():
+            text.put(entry_id, str(entry.get(name, "")), replaces=entry_id in self.entries)
         self.entries[entry_id], self.refreshed = entry, False
-        words = [word for word in str(entry["words"]).split() if len(word) <= self._longest()]
-        self.lengths[entry_id] = len(words)
-        for position, word in enumerate(words):
-            self.postings[word].setdefault(entry_id, []).append(position)
 
     def _longest(self) -> int:
         filters = self.settings.get("analysis", {}).get("filter", {})
@@ -80,8 +131,8 @@ class Index:
 
     def _term(self, body: Mapping[str, Any]) -> Scores:
         ((name, wanted),) = body.items()
-        if name == "words":
-            return self._scored(self.postings.get(wanted["value"], {}))
+        if name in self.texts:
+            return self.texts[name].scored(wanted["value"], wanted.get("boost", 1.0))
         return {i: 1.0 for i, entry in self.entries.items() if entry[name] == wanted["value"]}
 
     def _terms(self, body: Mapping[str, Any]) -> Scores:
@@ -98,39 +149,21 @@ class Index:
         }
 
     def _phrase(self, body: Mapping[str, Any]) -> Scores:
-        ((_, wanted),) = body.items()
-        words = wanted["query"].split()
-        places = {i: self._starts(words, i) for i in self.postings.get(words[0], {})}
-        idf = sum(self._idf(len(self.postings.get(word, {}))) for word in words)
-        boost = wanted.get("boost", 1.0)
-        return {i: boost * idf * self._weight(len(starts), i) for i, starts in places.items() if starts}
-
-    def _starts(self, words: list[str], entry_id: str) -> set[int]:
-        starts = set(self.postings[words[0]][entry_id])
-        for distance, word in enumerate(words):
-            starts &= {position - distance for position in self.postings.get(word, {}).get(entry_id, ())}
-        return starts
+        ((name, wanted),) = body.items()
+        text = self.texts[name]
+        if not text.counted:
+            raise Unsupported(f"field:[{name}] was indexed without position data")
+        return text.phrase(wanted["query"].split(), wanted.get("boost", 1.0))
 
     def _prefix(self, body: Mapping[str, Any]) -> Scores:
-        ((_, wanted),) = body.items()
-        begun = [word for word in self.postings if word.startswith(wanted["value"])]
+        ((name, wanted),) = body.items()
+        text = self.texts[name]
+        begun = [word for word in text.postings if word.startswith(wanted["value"])]
         if not wanted.get("rewrite", "").startswith("top_terms_"):
-            return {i: 1.0 for word in begun for i in self.postings[word]}
+            return {i: 1.0 for word in begun for i in text.postings[word]}
         most = int(wanted["rewrite"].removeprefix("top_terms_"))
-        common = sorted(begun, key=lambda word: -len(self.postings[word]))[:most]
-        return _best(self._scored(self.postings[word]) for word in common)
-
-    def _scored(self, places: Mapping[str, list[int]]) -> Scores:
-        idf = self._idf(len(places))
-        return {entry_id: idf * self._weight(len(found), entry_id) for entry_id, found in places.items()}
-
-    def _idf(self, count: int) -> float:
-        return math.log(1 + (len(self.entries) - count + 0.5) / (count + 0.5))
-
-    def _weight(self, frequency: int, entry_id: str) -> float:
-        average = sum(self.lengths.values()) / max(1, len(self.lengths))
-        norm = K1 * (1 - B + B * self.lengths[entry_id] / max(average, 1.0))
-        return frequency * (K1 + 1) / (frequency + norm)
+        common = sorted(begun, key=lambda word: -len(text.postings[word]))[:most]
+        return _best(text.scored(word) for word in common)
 
 
 def _best(each: Iterable[Scores]) -> Scores:

@@ -129,7 +129,7 @@ def _refreshed(index: Index) -> Any:
 
 
 def _mapped(index: Index, body: Mapping[str, Any]) -> Any:
-    index.mappings.update(body)
+    index.mapped(body)
     return {"acknowledged": True}
 
 
