@@ -3,7 +3,7 @@ RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +16,11 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+test-inspect: ## Run a suite by Inspect, in an environment of its own
+	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
+	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
+	PYTHONPATH=src "$(RLM_VENV)-inspect/bin/python" -m pytest tests/inspect
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .

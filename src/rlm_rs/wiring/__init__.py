@@ -51,7 +51,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         catalog=stores.catalog,
         provider=provider,
         sandbox=sandbox,
-        completions=Completions(provider, stores.blobs, prices, bucket),
+        completions=Completions(provider, stores.blobs, prices, bucket, settings.rlm_cache_scope),
         texts=texts,
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
