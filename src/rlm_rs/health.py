@@ -61,6 +61,7 @@ async def _wired(wiring: Wiring, online: bool) -> AsyncIterator[Health]:
     async for check in _sandbox(wiring):
         yield check
     yield await _tried("parser", _parser, wiring, "Install the package again: its parser does not start.")
+    yield Health("search", True, wiring.search_detail)
     yield await _tried("models", _models, wiring, "Set DEFAULT_ROOT_MODEL and DEFAULT_SUB_MODEL.")
     if online:
         yield await _tried(

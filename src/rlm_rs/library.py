@@ -31,6 +31,7 @@ from rlm_rs.orchestrator.asks import AskOptions, held_to, typed
 from rlm_rs.orchestrator.claims import CheckedClaim, Claim, check_claims
 from rlm_rs.orchestrator.event_log import Listener, replayed
 from rlm_rs.orchestrator.executions import Ask, Plan, checked, find, go_on, plan, recent, report, start
+from rlm_rs.orchestrator.indexing import index_documents
 from rlm_rs.orchestrator.ingestion import Progress
 from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of
 from rlm_rs.orchestrator.verifying import Verification, verify
@@ -52,7 +53,9 @@ class RLM:
     `ModelProvider` of your own (`rlm_rs.testing.models.ScriptedModel`, for one). data_dir: where sessions
     and journals are kept. budgets: fields of `Budgets` to replace. tools: functions that step code can call.
     mcp_servers: MCP servers whose tools it can call, `{"name": {"command": …, "args": […]}}` or
-    `{"name": {"url": …}}`, besides those of the settings. Other settings come from the environment
+    `{"name": {"url": …}}`, besides those of the settings. search: True indexes documents before they are
+    asked, False takes search away from the steps; None builds the index when a step first searches, or as
+    ENABLE_SEARCH_DEFAULT says. Other settings come from the environment
     (`rlm_rs.settings.Settings`).
     """
 
@@ -67,6 +70,7 @@ class RLM:
         tools: Sequence[Callable[..., Any]] = (),
         mcp_servers: Mapping[str, Any] | None = None,
         context_shape: ContextShape = "documents",
+        search: bool | None = None,
         settings: Settings | None = None,
         tenant_id: str = LOCAL_TENANT,
     ) -> None:
@@ -80,6 +84,7 @@ class RLM:
         self._models = (root_model, sub_model)
         self._budgets = dict(budgets or {})
         self._context_shape: ContextShape = context_shape
+        self._search = search if search is not None else (self._settings.enable_search_default or None)
         self._tenant_id = tenant_id
         self._wiring: Wiring | None = None
         self._loop: LoopThread | None = None
@@ -192,7 +197,8 @@ class RLM:
             if not fresh:
                 known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
-            return known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
+            corpus = known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
+            return await index_documents(corpus, ports) if self._search else corpus
         finally:
             shutil.rmtree(spool, ignore_errors=True)
 
@@ -274,6 +280,7 @@ class RLM:
             context_shape=self._context_shape,
             continue_from=options.get("continue_from"),
             output_schema=options.get("output_schema"),
+            search=self._search is not False and self.wiring.ports.search is not None,
         )
         return checked(ask, self.wiring.ports)
 

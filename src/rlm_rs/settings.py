@@ -163,6 +163,21 @@ class Settings(BaseSettings):
     import_uri_prefixes: str | None = Field(
         None, description="URI prefixes, separated by commas, that every tenant may import documents from"
     )
+    enable_search_default: bool = Field(
+        False, description="sessions that do not say otherwise get a search index when they are made"
+    )
+    search_engine: Literal["embedded", "opensearch"] = Field(
+        "embedded", description="what searches: embedded, or the server at OPENSEARCH_URL"
+    )
+    search_cache_bytes: int = Field(
+        2 << 30, ge=0, description="bytes of indexes fetched from a bucket and kept in RLM_DATA_DIR"
+    )
+    search_embedding_model: str | None = Field(
+        None, description="embedding model of the provider, to find by meaning too; by default words alone"
+    )
+    opensearch_url: str | None = Field(None, description="URL of an OpenSearch server")
+    opensearch_username: str | None = Field(None, description="user there")
+    opensearch_password: SecretStr | None = Field(None, description="password of that user")
     enable_return_trace: bool = Field(True, description="traces are kept and can be asked for")
     enable_trace_redaction: bool = Field(False, description="texts are left out of every trace")
     enable_eval_judge: bool = Field(
@@ -308,7 +323,7 @@ def load_settings(**flags: Any) -> Settings:
 
 def _shown(name: str, given: Mapping[str, Any]) -> str:
     value = given.get(name.lower(), os.environ.get(name, ""))
-    return "…" if "KEY" in name or "PEPPER" in name else str(value)
+    return "…" if any(word in name for word in ("KEY", "PEPPER", "PASSWORD")) else str(value)
 
 
 def _json_object(variable: str, text: str | None) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def test_failed_and_known_sub_calls_are_counted() -> None:
     assert told == "asked the sub-model 2 questions (1 known already, 1 failed) and ran 1 child execution"
 
 
+def test_a_search_of_the_index_is_told_once_with_what_was_asked() -> None:
+    step = StepResult("finished", spans=(SpanEntry(3, 0, 900, "scan:search"),))
+    told = what_happened(turn("x = search('?')", step, subcall("search"), subcall("search", cache_hit=True)))
+    assert told == "searched the index for “?” (1 known already)"
+
+
 def test_an_error_says_its_line() -> None:
     step = StepResult("finished", error=StepError("STEP_ERROR", "NameError: name 'x' is not defined", line=3))
     told = what_happened(turn("print(x)", step))

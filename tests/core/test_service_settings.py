@@ -83,3 +83,8 @@ def test_the_endpoint_of_the_emulator_comes_before_the_one_of_all_sdks() -> None
 def test_a_wrong_value_of_the_aws_profile_is_one_line_too(name: str, value: str) -> None:
     with pytest.raises(SettingInvalid, match=name.upper()):
         load_settings(**{name: value})
+
+
+def test_the_password_of_a_search_server_is_not_shown() -> None:
+    settings = load_settings(opensearch_password="open sesame")
+    assert "open sesame" not in repr(settings)

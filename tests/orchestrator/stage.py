@@ -28,7 +28,7 @@ from rlm_rs.runners.image import CorpusImages
 from rlm_rs.sandbox.corpus import MappedCorpus
 from rlm_rs.sandbox.executor import ReplayOnly, run_step
 from rlm_rs.sandbox.protocol import StepRequest, StepResult
-from rlm_rs.storage.blobs import MemoryBlobs
+from rlm_rs.storage.blobs import MemoryBlobs, StoreBlobs
 from rlm_rs.storage.memory import MemoryCatalog, MemoryJournal
 from rlm_rs.testing.models import Answering, Line, ScriptedModel
 
@@ -105,7 +105,7 @@ class Stage:
 
     corpus: Corpus
     model: ScriptedModel
-    blobs: MemoryBlobs
+    blobs: StoreBlobs
     directory: Path
     journal: RecordingJournal = field(default_factory=RecordingJournal)
     options: dict[str, Any] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def new_session(body: SessionBody) -> NewSession:
     return NewSession(
         docs=tuple(_new_document(document) for document in body.docs),
         ttl_minutes=body.ttl_minutes,
-        enable_search=bool(body.options.enable_search),
+        enable_search=body.options.enable_search,
         readiness_mode=body.options.readiness_mode,
         models_default=given(body.models_default),
         budgets_default=given(body.budgets_default),
@@ -80,7 +80,7 @@ def _new_document(body: DocumentBody) -> NewDocument:
 def chat_session(uploads: Iterable[tuple[str, StoredUpload]]) -> NewSession:
     """The session over a chat's long messages."""
     docs = tuple(NewDocument(name, upload.raw_s3_uri, "text/plain") for name, upload in uploads)
-    return NewSession(docs=docs, ttl_minutes=CHAT_TTL_MINUTES)
+    return NewSession(docs=docs, ttl_minutes=CHAT_TTL_MINUTES, enable_search=False)
 
 
 def session_out(view: SessionView) -> SessionOut:

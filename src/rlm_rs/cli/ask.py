@@ -82,6 +82,11 @@ def budgets_of(options: dict[str, Any], named: tuple[str, ...]) -> dict[str, int
     show_default=True,
     help="What `context` is to the steps: documents, or their text.",
 )
+@click.option(
+    "--search/--no-search",
+    default=None,
+    help="Index the files for search by words first, or do without; by default when a step first searches.",
+)
 @click.option("--fresh", is_flag=True, help="Parse the files again even if they are known.")
 @click.option("--dry-run", is_flag=True, help="Parse, then show what would be asked; call no model.")
 @server_option

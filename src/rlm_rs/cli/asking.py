@@ -35,6 +35,7 @@ class Request:
     sub_model: str | None = None
     context_shape: ContextShape = "documents"
     contexts: bool = False
+    search: bool | None = None
     fresh: bool = False
     dry_run: bool = False
     continue_from: str | None = None
@@ -74,6 +75,7 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
         sub_model=request.sub_model,
         budgets=request.budgets,
         context_shape=request.context_shape,
+        search=request.search,
     )
     async with engine:
         engine.check(request.question, **request.options())
@@ -99,6 +101,8 @@ async def _prepared(
         nonlocal parsed
         parsed = True
         screen.busy("parsing", done, total)
+        if done == total and request.search:
+            screen.busy("indexing")
 
     if earlier and not request.paths:
         session = await engine.aattach(earlier.session_id)

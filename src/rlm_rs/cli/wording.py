@@ -63,7 +63,8 @@ def _looked(turn: Turn) -> Iterator[str]:
 
 
 def _searched(step: StepResult, calls: list[tuple[str, str | None]]) -> Iterator[str]:
-    scanned = {span.doc_index for span in step.spans if is_scan(span)}
+    # what the index found is told with the questions it was asked
+    scanned = {span.doc_index for span in step.spans if is_scan(span) and span.tag != "scan:search"}
     if not scanned:
         return
     where = "all documents" if -1 in scanned else count(len(scanned), "document")
@@ -71,7 +72,11 @@ def _searched(step: StepResult, calls: list[tuple[str, str | None]]) -> Iterator
 
 
 def _for_terms(calls: list[tuple[str, str | None]]) -> str:
-    terms = list(dict.fromkeys(term for name, term in calls if name in SEARCHING and term))
+    return _for_any([term for name, term in calls if name in SEARCHING and term])
+
+
+def _for_any(wanted: Iterable[str]) -> str:
+    terms = list(dict.fromkeys(wanted))
     if not terms:
         return ""
     shown = [f"“{one_line(term, TERM_CHARS)}”" for term in terms[:TERMS_SHOWN]]
@@ -108,12 +113,15 @@ def _asked(subcalls: tuple[SubcallResolved, ...]) -> Iterator[str]:
     for kind, phrase, noun in (
         ("llm", "asked the sub-model {}", "question"),
         ("rlm", "ran {}", "child execution"),
-        ("search", "asked the index {}", "question"),
         ("tool", "made {}", "tool call"),
     ):
         resolved = [subcall for subcall in subcalls if subcall.request.kind == kind]
         if resolved:
             yield phrase.format(count(len(resolved), noun)) + _qualified(resolved)
+    searches = [subcall for subcall in subcalls if subcall.request.kind == "search"]
+    if searches:
+        asked = _for_any(subcall.request.prompt for subcall in searches)
+        yield f"searched the index{asked}{_qualified(searches)}"
 
 
 def _qualified(resolved: list[SubcallResolved]) -> str:

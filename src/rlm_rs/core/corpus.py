@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 
@@ -100,7 +102,7 @@ class Document:
         return self.ingest_status in (IngestStatus.PARSED, IngestStatus.INDEXING, IngestStatus.INDEXED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Corpus:
     """The documents of one session, in `doc_index` order, failed ones included (they read as empty)."""
 
@@ -112,3 +114,13 @@ class Corpus:
     def char_length(self) -> int:
         """Characters of all readable documents together."""
         return sum(document.char_length for document in self.documents)
+
+    @cached_property
+    def content_digest(self) -> str:
+        """SHA-256 over the texts and places of the readable documents, in hex: what a search depends on."""
+        whole = hashlib.sha256()
+        for document in self.documents:
+            if document.readable:
+                content = document.text_checksum or f"{document.doc_id}/{document.char_length}"
+                whole.update(f"{document.doc_index}\0{content}\0".encode())
+        return whole.hexdigest()

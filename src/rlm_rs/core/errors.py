@@ -211,6 +211,24 @@ class StorageFailed(RlmError):
     code, status = "STORAGE_ERROR", 503
 
 
+class SearchNotEnabled(RlmError):
+    """This session has no search index. Use context.find or context.regex over all documents."""
+
+    code, status = "SEARCH_NOT_ENABLED", 409
+
+
+class SearchNotReady(RlmError):
+    """The search index is still being built. Use context.find now, or search again in a later step."""
+
+    code, status = "SEARCH_NOT_READY", 409
+
+
+class SearchFailed(RlmError):
+    """The search failed: {reason}. Use context.find or context.regex instead."""
+
+    code, status = "SEARCH_FAILED", 502
+
+
 class ServiceNotReady(RlmError):
     """Not ready: {reason}."""
 

@@ -72,8 +72,8 @@ class Execution:
 
     views, texts: what it runs over (None and empty: all documents of the session).
     depth: 0 for one a user started, 1 for its children.
-    output_schema: JSON Schema that the answer satisfies. tools: custom tools its steps can call.
-    options: what its surface was asked for besides.
+    search_enabled: whether step code may search by words. output_schema: JSON Schema that the answer
+    satisfies. tools: custom tools its steps can call. options: what its surface was asked for besides.
     """
 
     execution_id: str
@@ -94,6 +94,7 @@ class Execution:
     earlier: Earlier | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     tools: tuple[ToolDescription, ...] = ()
+    search_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

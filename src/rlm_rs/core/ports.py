@@ -23,7 +23,8 @@ from rlm_rs.core.records import (
     WorkItem,
     WorkKind,
 )
-from rlm_rs.sandbox.protocol import StepRequest, StepResult, ToolDescription
+from rlm_rs.core.searching import SearchHit
+from rlm_rs.sandbox.protocol import StepRequest, StepResult, ToolDescription, View
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 
@@ -362,3 +363,52 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """End every process of the runner."""
+
+
+class SearchIndex(Protocol):
+    """Passages of sessions' documents, found by their words (`core.searching`, `core.words`).
+
+    It makes finding faster and is never a source of truth: what is found is read from the text. An index is
+    of a session and of what its documents contain; after a crash, building goes on where it stopped.
+    """
+
+    name: str
+
+    def identity(self, corpus: Corpus) -> str:
+        """What the answers of the index depend on, in hex: texts and places of the documents, the engine."""
+
+    async def is_built(self, corpus: Corpus) -> bool:
+        """Whether the documents can be searched, wherever the index was built."""
+
+    async def build(self, corpus: Corpus) -> None:
+        """Index all readable documents of a session; does nothing if that was done.
+
+        An index over what the session's documents were before is no longer asked. Raises `SearchFailed`.
+        """
+
+    async def query(
+        self, corpus: Corpus, query: str, k: int, views: Sequence[View] | None = None
+    ) -> Sequence[SearchHit]:
+        """The `k` best passages, best first, equal ones in the order of the texts. Any text is a query.
+
+        views: only passages that lie in, or overlap, one of these (None: all documents). Raises
+        `SearchNotReady` if the index was not built, and `SearchFailed`.
+        """
+
+    async def remove(self, tenant_id: str, session_id: str) -> None:
+        """Remove every index of a session. Removing nothing is not an error."""
+
+    async def close(self) -> None:
+        """Let go of everything that is open."""
+
+
+class Embedder(Protocol):
+    """Texts to vectors whose directions are close where the texts mean alike."""
+
+    name: str
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector for each text, all of one length. Raises `ProviderFailed` after its own retries."""
+
+    async def close(self) -> None:
+        """Release connections."""

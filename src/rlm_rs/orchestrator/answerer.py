@@ -17,14 +17,15 @@ from rlm_rs.orchestrator.children import run_child
 from rlm_rs.orchestrator.outcome import finish
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.root import ask_best_answer, ask_root, used_up
+from rlm_rs.orchestrator.searching import run_search
 from rlm_rs.orchestrator.steps import take_step
-from rlm_rs.orchestrator.subcalls import Resolver, ask_sub_model, refuse_search, resolve
+from rlm_rs.orchestrator.subcalls import Resolver, ask_sub_model, resolve
 from rlm_rs.orchestrator.tool_calls import call_tool
 
 RESOLVERS: Mapping[str, Resolver] = {
     "llm": ask_sub_model,
     "rlm": run_child,
-    "search": refuse_search,
+    "search": run_search,
     "tool": call_tool,
 }
 

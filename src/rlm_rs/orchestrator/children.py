@@ -42,6 +42,8 @@ def child_execution(fanout: Fanout, request: SubcallRequest) -> Execution:
         texts=texts,
         created_at=time.time(),
         output_schema=None,
+        # texts alone are in no index
+        search_enabled=parent.search_enabled and views != (),
         earlier=None,
     )
 

@@ -34,6 +34,7 @@ from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.follow_up import earlier_of
 from rlm_rs.orchestrator.following import following
+from rlm_rs.orchestrator.indexing import SEARCH
 from rlm_rs.orchestrator.lifecycle import open_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
@@ -54,7 +55,7 @@ class Ask:
     """One question and how it is to be answered.
 
     continue_from: the execution it follows up, in the same session. output_schema: JSON Schema that the
-    answer must satisfy.
+    answer must satisfy. search: whether step code may search by words.
     """
 
     question: str
@@ -64,6 +65,7 @@ class Ask:
     context_shape: ContextShape = "documents"
     continue_from: str | None = None
     output_schema: Mapping[str, Any] | None = None
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def execution_of(ask: Ask, corpus: Corpus, execution_id: str | None = None) -> E
         context_shape=ask.context_shape,
         output_schema=ask.output_schema,
         created_at=time.time(),
+        search_enabled=ask.search,
     )
 
 
@@ -310,6 +313,7 @@ def opened(
         mode=mode,
         created_at=time.time(),
         options=dict(choices.options),
+        search_enabled=bool(session.options.get(SEARCH)) and service.ports.search is not None,
     )
 
 

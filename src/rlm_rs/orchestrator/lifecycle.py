@@ -9,7 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Document, Failure, IngestStatus
-from rlm_rs.core.errors import SessionExpired, SessionNotFound, SessionNotReady, ValidationFailed
+from rlm_rs.core.errors import (
+    SearchFailed,
+    SessionExpired,
+    SessionNotFound,
+    SessionNotReady,
+    ValidationFailed,
+)
 from rlm_rs.core.records import (
     DocumentRecord,
     ReadinessMode,
@@ -17,6 +23,7 @@ from rlm_rs.core.records import (
     SessionStatus,
     WorkKind,
 )
+from rlm_rs.orchestrator.indexing import give_up_index, index_session, waits_for_index, wants_index
 from rlm_rs.orchestrator.ingestion import failed
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.removal import remove_session, remove_texts
@@ -46,7 +53,7 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session to be. ttl_minutes None: it lives until it is deleted.
+    """A session to be. ttl_minutes None: it lives until it is deleted. enable_search None: as configured.
 
     models_default (`root_model`, `sub_model`) and budgets_default hold for its executions, field by field.
     fingerprint: what `catalog.find_session` finds it by.
@@ -54,7 +61,7 @@ class NewSession:
 
     docs: tuple[NewDocument, ...]
     ttl_minutes: int | None = None
-    enable_search: bool = False
+    enable_search: bool | None = None
     readiness_mode: ReadinessMode = "LAX"
     models_default: Mapping[str, str] = field(default_factory=dict)
     budgets_default: Mapping[str, Any] = field(default_factory=dict)
@@ -88,7 +95,8 @@ class SessionView:
 
 async def create_session(tenant_id: str, new: NewSession, service: Service) -> SessionView:
     """Record a session and ask a worker to read its documents in. Raises `ValidationFailed`."""
-    _check(tenant_id, new, service)
+    search = service.enable_search if new.enable_search is None else new.enable_search
+    _check(tenant_id, new, search, service)
     now = time.time()
     session = SessionRecord(
         tenant_id=tenant_id,
@@ -96,7 +104,7 @@ async def create_session(tenant_id: str, new: NewSession, service: Service) -> S
         status=SessionStatus.CREATING,
         created_at=now,
         expires_at=now + new.ttl_minutes * 60 if new.ttl_minutes is not None else None,
-        options={"enable_search": new.enable_search, "readiness_mode": new.readiness_mode},
+        options={"enable_search": search, "readiness_mode": new.readiness_mode},
         models_default=dict(new.models_default),
         budgets_default=dict(new.budgets_default),
         fingerprint=new.fingerprint,
@@ -179,8 +187,9 @@ async def expire_sessions(now: float, service: Service) -> int:
 async def ingest_session(tenant_id: str, session_id: str, service: Service) -> None:
     """Read in what a session's documents still lack, or remove a session that is to go.
 
-    May be killed at any point and called again; a document that was read in is not parsed again. Raises
-    `ParserFailed` if the parser cannot be reached, and `SessionNotFound`.
+    May be killed at any point and called again; a document that was read in is not parsed again, and what is
+    in the search index is not indexed again. Raises `ParserFailed` if the parser cannot be reached,
+    `SearchFailed` if the index cannot be built, and `SessionNotFound`.
     """
     catalog = service.ports.catalog
     session = await catalog.get_session(tenant_id, session_id)
@@ -189,9 +198,14 @@ async def ingest_session(tenant_id: str, session_id: str, service: Service) -> N
     if session.status == SessionStatus.CREATING:
         documents = await read_in(session, service)
         readable = any(document.readable for document in documents)
+        if readable and waits_for_index(session):
+            await index_session(session, service)
         settled = replace(session, status=SessionStatus.READY if readable else SessionStatus.FAILED)
         await catalog.move_session(settled, SessionStatus.CREATING)
     current = await catalog.get_session(tenant_id, session_id)
+    if current is not None and current.status == SessionStatus.READY and wants_index(current):
+        await index_session(current, service)
+        current = await catalog.get_session(tenant_id, session_id)
     if current is None or current.status == SessionStatus.EXPIRED:
         await remove_texts(tenant_id, session_id, service)
     elif current.status == SessionStatus.DELETING:
@@ -199,13 +213,19 @@ async def ingest_session(tenant_id: str, session_id: str, service: Service) -> N
 
 
 async def fail_session(tenant_id: str, session_id: str, failure: Failure, service: Service) -> None:
-    """Give up what could not be read in of a session; it is ready with what could be, if anything."""
+    """Give up what could not be read in or indexed of a session; it is ready with the rest, if any."""
     view = await session_view(tenant_id, session_id, service)
     left = [failed(d, failure) for d in view.documents if not (d.readable or d.failure)]
-    if view.session.status == SessionStatus.CREATING:
+    if left and view.session.status == SessionStatus.CREATING:
         rows = [DocumentRecord(tenant_id, session_id, document) for document in left]
         await service.ports.catalog.put_documents(rows)
+    elif wants_index(view.session) and not view.search_ready:
+        await give_up_index(view.session, failure.message, service)
+    try:
         await ingest_session(tenant_id, session_id, service)
+    except SearchFailed as error:
+        session = await live_session(tenant_id, session_id, service)
+        await give_up_index(session, error.message, service)
 
 
 async def live_session(tenant_id: str, session_id: str, service: Service) -> SessionRecord:
@@ -237,15 +257,15 @@ def _registered(index: int, new: NewDocument) -> Document:
     )
 
 
-def _check(tenant_id: str, new: NewSession, service: Service) -> None:
+def _check(tenant_id: str, new: NewSession, search: bool, service: Service) -> None:
     if not 0 < len(new.docs) <= MAX_DOCUMENTS:
         raise ValidationFailed(reason=f"docs: name 1 to {MAX_DOCUMENTS:,} documents, not {len(new.docs)}.")
     if new.ttl_minutes is not None and not 0 < new.ttl_minutes <= MAX_TTL_MINUTES:
         raise ValidationFailed(reason=f"ttl_minutes must be 1 to {MAX_TTL_MINUTES:,}, or left out.")
-    if new.enable_search and new.readiness_mode == "STRICT":
+    if search and service.ports.search is None:
         raise ValidationFailed(
-            reason="readiness_mode STRICT waits for a search index, and this service builds none: "
-            "use LAX, or leave enable_search out."
+            reason="enable_search: this service has no search engine. Install rlm-rs[search] there, or leave "
+            "enable_search out."
         )
     for document in new.docs:
         if not 0 < len(document.source_name.strip()) <= MAX_NAME_CHARS:
@@ -259,6 +279,8 @@ def _why_not_ready(view: SessionView) -> str:
     status = view.session.status
     if status == SessionStatus.CREATING:
         waiting = sum(not (document.readable or document.failure) for document in view.documents)
+        if not waiting:
+            return "its search index is still being built"
         return f"{waiting} of {len(view.documents)} documents are still being read in"
     if status == SessionStatus.FAILED:
         return f"none of its documents could be read: {_first_failure(view.documents)}"

@@ -26,6 +26,7 @@ from rlm_rs.core.records import EvaluationRecord, WorkItem
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.in_flight import InFlight
+from rlm_rs.orchestrator.searches import Searches
 from rlm_rs.orchestrator.signals import Signals
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.sandbox.protocol import Final, ToolDescription
@@ -77,7 +78,8 @@ class Ports:
     prices, windows: what the operator says of models, before the built-in tables.
     schemas: what holds answers to an output schema. tools: custom tools; tool_seconds: how long a call of one
     may take; calls: those under way. keep_traces: write the trace of each execution that ends; redact_traces:
-    without its texts.
+    without its texts. search: where there is a search engine. index_on_demand: a search that finds no index
+    builds it; where workers do that, it waits for them, at most index_wait_seconds.
     """
 
     log: EventLog
@@ -100,6 +102,9 @@ class Ports:
     calls: InFlight[Any] = field(default_factory=InFlight)
     keep_traces: bool = True
     redact_traces: bool = False
+    search: Searches | None = None
+    index_on_demand: bool = True
+    index_wait_seconds: float = 20.0
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
 
 
@@ -114,9 +119,10 @@ class Service:
     models: the models to use for a root and a sub model that were named or not; raises `ValidationFailed`.
     budgets: those of an execution where neither it nor its session says otherwise.
     import_prefixes: `s3://` prefixes that any tenant may take documents from, beside its own uploads.
-    parsing: documents of one session parsed at the same time.
-    evaluator: what evaluates executions; evaluate_all: also those whose request does not say so.
-    at_work: told of each item before it is worked on, in the task that does; what is logged there names it.
+    parsing: documents of one session parsed at the same time. enable_search: whether a session that does not
+    say so gets a search index. evaluator: what evaluates executions; evaluate_all: also those whose request
+    does not say so. at_work: told of each item before it is worked on, in the task that does; what is logged
+    there names it.
     """
 
     ports: Ports
@@ -131,4 +137,5 @@ class Service:
     evaluator: Evaluator | None = None
     evaluate_all: bool = False
     at_work: Callable[[WorkItem], None] = _not_noted
+    enable_search: bool = False
     signals: Signals = field(default_factory=Signals)

@@ -52,6 +52,8 @@ async def remove_texts(tenant_id: str, session_id: str, service: Service) -> Non
     for kind in ("parsed", "traces"):
         await ports.blobs.delete_prefix(f"s3://{ports.bucket}/{kind}/{tenant_id}/{session_id}/")
     await ports.sandbox.forget(tenant_id, session_id)
+    if ports.search is not None:
+        await ports.search.index.remove(tenant_id, session_id)
 
 
 async def remove_execution(tenant_id: str, execution_id: str, service: Service) -> None:

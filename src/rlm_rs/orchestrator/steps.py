@@ -62,6 +62,7 @@ def step_request(run: Run) -> StepRequest:
         cites=run.cites,
         limits=execution.budgets.step_limits(run.step_spend),
         tools=execution.tools,
+        search_enabled=execution.search_enabled,
     )
 
 

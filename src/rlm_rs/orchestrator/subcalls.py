@@ -290,9 +290,3 @@ async def ask_sub_model(fanout: Fanout, request: SubcallRequest) -> Outcome:
         cache_hit=completion.cache_hit,
         cached_at=completion.uri,
     )
-
-
-async def refuse_search(fanout: Fanout, request: SubcallRequest) -> Outcome:
-    """Resolve a `search` sub-call where the session has no index."""
-    message = "this session has no search index; use context.find or context.regex over all documents"
-    return Outcome(failed(request, "SEARCH_NOT_ENABLED", message))

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Failure
-from rlm_rs.core.errors import Fenced, ParserFailed, ProviderFailed, SessionNotFound
+from rlm_rs.core.errors import Fenced, ParserFailed, ProviderFailed, SearchFailed, SessionNotFound
 from rlm_rs.core.execution import Problem, Run
 from rlm_rs.core.records import WorkItem, WorkKind
 from rlm_rs.orchestrator.evaluating import evaluate, fail_evaluation, queue_evaluation
@@ -240,7 +240,7 @@ class Worker:
     async def _ingest(self, item: WorkItem) -> None:
         try:
             await ingest_session(item.tenant_id, item.item_id, self._service)
-        except ParserFailed as error:
+        except (ParserFailed, SearchFailed) as error:
             raise Retry(error.message) from error
 
     async def _evaluate(self, item: WorkItem) -> None:

@@ -101,7 +101,7 @@ class OpenAIProvider:
     def __init__(self, config: OpenAIConfig) -> None:
         self.name = "azure_openai" if config.azure_endpoint else "openai"
         self._config = config
-        self._client = _client(config)
+        self._client = make_client(config)
         self._dialects: dict[str, Dialect] = {}
 
     async def complete(self, request: ModelRequest) -> ModelReply:
@@ -170,17 +170,22 @@ class OpenAIProvider:
         return {name: sendable(value) for name, value in params.items()}
 
     def _names(self, model: str) -> failures.Names:
-        config = self._config
-        return failures.Names(
-            url=_shown(config.url),
-            model=model,
-            key_setting=config.key_setting,
-            url_setting=config.url_setting,
-            secrets=(config.api_key,),
-        )
+        return names_of(self._config, model)
 
 
-def _client(config: OpenAIConfig) -> AsyncOpenAI:
+def names_of(config: OpenAIConfig, model: str) -> failures.Names:
+    """What the user calls things, for messages."""
+    return failures.Names(
+        url=_shown(config.url),
+        model=model,
+        key_setting=config.key_setting,
+        url_setting=config.url_setting,
+        secrets=(config.api_key,),
+    )
+
+
+def make_client(config: OpenAIConfig) -> AsyncOpenAI:
+    """The SDK's client, its own retries off."""
     key = config.api_key or NO_KEY
     if config.azure_endpoint:
         return AsyncAzureOpenAI(

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeVar
 
 from rlm_rs.core.errors import ProviderFailed
-from rlm_rs.core.model import ModelReply
 
 FailureKind = Literal[
     "auth",
@@ -68,11 +67,11 @@ class RetryPolicy:
         return min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 30)) * chance
 
 
-Attempt: TypeAlias = Callable[[float], Awaitable[ModelReply | Failure]]
+T = TypeVar("T")
 
 
-async def with_retries(attempt: Attempt, policy: RetryPolicy) -> ModelReply:
-    """Call `attempt` with the seconds that are left until it gives a reply.
+async def with_retries(attempt: Callable[[float], Awaitable[T | Failure]], policy: RetryPolicy) -> T:
+    """Call `attempt` with the seconds that are left until it gives something.
 
     Raises `ProviderFailed` when a failure cannot pass, the attempts are used up, or the next wait would
     end after the deadline. Cancelling it cancels the attempt or the wait at once.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from rlm_rs.sandbox.awaiting import Call, Deferred
 from rlm_rs.sandbox.context import ContextView, DocView, Hits, shelf_of, source_of
 from rlm_rs.sandbox.hidden import conceal
+from rlm_rs.sandbox.ledger import SCAN_SEARCH
 from rlm_rs.sandbox.limits import (
     BATCH_REQUESTS,
     Ending,
@@ -289,7 +290,8 @@ class Drafts:
         place = self._shelf.locate(hit["doc_index"], hit["start_char"], hit["end_char"])
         if place is None:
             return None
-        self._shelf.source(place.position).previewed(place.start, str(hit.get("preview") or ""))
+        # what a search shows of the text points the way: it is read, and can be cited, when code reads it
+        self._shelf.source(place.position).scanned(place.start, place.end, SCAN_SEARCH)
         return {**hit, "doc_index": place.position, "start_char": place.start, "end_char": place.end}
 
 

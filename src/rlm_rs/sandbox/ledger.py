@@ -11,6 +11,7 @@ from rlm_rs.sandbox.protocol import Cite, SpanEntry
 CITE_TAG = "cite"
 SCAN_FIND = "scan:find"
 SCAN_REGEX = "scan:regex"
+SCAN_SEARCH = "scan:search"
 
 _TAG_CHARS = 200
 _REMEMBERED = 100_000

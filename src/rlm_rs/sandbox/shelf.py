@@ -80,12 +80,6 @@ class Source:
             self._ledger.read_if_room(self.doc_index, self.start + start, self.start + end)
         return self._traced(start, end)
 
-    def previewed(self, start: int, preview: str) -> None:
-        """Log what a search hit shows of the text, if it shows the text as it stands there."""
-        end = start + len(preview)
-        if end <= self.length and self.peek(start, end) == preview:
-            self.hit_text(start, end)
-
     def _traced(self, start: int, end: int) -> str:
         text = self.peek(start, end)
         if self.citable:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm_rs.sandbox.context import ContextView, DocView, context_view, shown_as, source_of
+from rlm_rs.sandbox.hidden import conceal
 from rlm_rs.sandbox.shelf import Shelf, Source
 
 
 class TextView(DocView):
     """One document as its text."""
 
-    __slots__ = ()
+    __slots__ = ("_searcher",)
 
     @property
     def __class__(self) -> type:
@@ -57,6 +58,14 @@ class TextView(DocView):
         if not term or first > last:
             return first if first <= last else -1
         return next((at for at, _ in source_of(self).find(str(term), first, last)), -1)
+
+    def search(self, query: str, k: int = 10, filters: dict[str, Any] | None = None) -> Any:
+        """The `k` best passages of all documents for a query in words, from the search index."""
+        try:
+            searcher = _searcher_of(self)
+        except AttributeError:
+            raise AttributeError("one text is not searched alone; use search(query)") from None
+        return searcher(query, k, filters)
 
     def _adjusted(self, start: int | None, end: int | None) -> tuple[int, int]:
         """The bounds as the methods of str take them: a start beyond the end finds not even nothing."""
@@ -99,6 +108,11 @@ class TextView(DocView):
         return first <= last and self[max(first, last - _longest(suffix)) : last].endswith(suffix)
 
 
+_searcher_of: Callable[[Any], Callable[..., Any]]
+_put_searcher: Callable[[Any, Callable[..., Any]], None]
+_searcher_of, _put_searcher = conceal(TextView, "_searcher")
+
+
 class TextsView(ContextView):
     """Several documents as a list of their texts."""
 
@@ -124,7 +138,11 @@ def text_view(source: Source) -> DocView:
 
 def text_context(shelf: Shelf, searcher: Callable[..., Any]) -> Any:
     """`context` as text: the one text, or the list of them."""
-    return shelf.at(0) if len(shelf) == 1 else context_view(shelf, searcher, TextsView)
+    if len(shelf) != 1:
+        return context_view(shelf, searcher, TextsView)
+    text = shelf.at(0)
+    _put_searcher(text, searcher)
+    return text
 
 
 def _longest(parts: Any) -> int:

@@ -1,7 +1,7 @@
 """A server that speaks OpenAI's wire format on a loopback socket, for tests and dry runs.
 
-It serves chat completions and responses (whole or streamed), the model list, and Azure's paths, over a
-real socket, from a script (see `openai_script`), with latency and faults (see `openai_faults`).
+It serves chat completions and responses (whole or streamed), embeddings, the model list, and Azure's paths,
+over a real socket, from a script (see `openai_script`), with latency and faults (see `openai_faults`).
 
     async with OpenAITestServer(["first reply", "second reply"]) as server:
         provider = OpenAIProvider(OpenAIConfig(api_key="any", base_url=server.base_url))
@@ -46,6 +46,7 @@ from rlm_rs.testing.openai_script import (
     in_order,
     load_script,
 )
+from rlm_rs.testing.openai_vectors import Embed, embeddings_body, hashed_vector
 
 _DEPLOYMENT = re.compile(r"^/openai/deployments/([^/]+)/chat/completions$")
 _ROUTES: Mapping[str, Api] = {
@@ -71,7 +72,8 @@ class OpenAITestServer:
 
     script is a list of replies given once each in order, or a callable from a prompt to a reply (None
     means that nothing fits, which is answered 400). What the callable raises breaks that connection and is
-    raised again when the server is left. requests holds every completion asked, in order.
+    raised again when the server is left. requests holds every completion asked, in order; embed makes the
+    vector of a text, and embedded holds the texts it was asked for.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class OpenAITestServer:
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
+        embed: Embed = hashed_vector,
     ) -> None:
+        self.embedded: list[str] = []
+        self._embed = embed
         self._script: Script = script if callable(script) else in_order(script)
         self._house = house or HouseRules()
         self._host, self._port = host, port
@@ -199,7 +204,17 @@ class OpenAITestServer:
             entry = {"object": "model", "created": 0, "owned_by": "test"}
             models = [{"id": name} | entry for name in self._house.models]
             return _json(200, {"object": "list", "data": models})
+        if request.method == "POST" and request.path.endswith("/embeddings"):
+            return self._embeddings(request)
         return _error(WireError(404, f"Invalid URL ({request.method} {request.path})"))
+
+    def _embeddings(self, request: HttpRequest) -> HttpAnswer:
+        def noted(text: str) -> Sequence[float]:
+            self.embedded.append(text)
+            return self._embed(text)
+
+        body = embeddings_body(_parsed(request.body), noted)
+        return _json(200, body) if body else _error(WireError(400, "input is missing", param="input"))
 
     def _complete(self, request: HttpRequest) -> _Answered:
         if refusal := self._wrong_key(request):

@@ -13,6 +13,7 @@ from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import Ports
+from rlm_rs.orchestrator.searches import Searches
 from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
@@ -23,6 +24,7 @@ from rlm_rs.settings import Settings
 from rlm_rs.wiring.looks import Look, account_looks, create_in_account
 from rlm_rs.wiring.providers import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE, make_provider, provider_name
 from rlm_rs.wiring.schemas import SchemasWhenNeeded
+from rlm_rs.wiring.search import make_search
 from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
 from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.tools import make_tools
@@ -93,6 +95,7 @@ def _ports(
     settings: Settings, stores: Stores, provider: ModelProvider, sandbox: Sandbox, tools: Tools
 ) -> Ports:
     prices, bucket = settings.prices(), settings.s3_bucket
+    texts, index = DocumentTexts(stores.blobs), make_search(settings, stores.blobs)
     return Ports(
         log=EventLog(stores.journal, stores.blobs, bucket),
         blobs=stores.blobs,
@@ -100,7 +103,7 @@ def _ports(
         provider=provider,
         sandbox=sandbox,
         completions=Completions(provider, stores.blobs, prices, bucket, settings.rlm_cache_scope),
-        texts=DocumentTexts(stores.blobs),
+        texts=texts,
         schemas=SchemasWhenNeeded(),
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
@@ -113,4 +116,5 @@ def _ports(
         tool_seconds=settings.tool_timeout_seconds,
         keep_traces=settings.enable_return_trace,
         redact_traces=settings.enable_trace_redaction,
+        search=Searches(index, stores.blobs, texts, bucket) if index else None,
     )

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from rlm_rs.core.errors import SettingInvalid
 from rlm_rs.core.execution import Models
-from rlm_rs.core.ports import ModelProvider
+from rlm_rs.core.ports import Embedder, ModelProvider
 from rlm_rs.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +43,18 @@ def make_provider(settings: Settings) -> ModelProvider:
     from rlm_rs.providers.openai import OpenAIProvider
 
     return OpenAIProvider(_azure_config(settings) if name == "azure_openai" else _openai_config(settings))
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """The embedding model of the provider that is configured. Raises `SettingInvalid`."""
+    name, model = provider_name(settings), settings.search_embedding_model or ""
+    if name == FAKE:
+        reason = "it needs a provider: set OPENAI_API_KEY or OPENAI_BASE_URL."
+        raise SettingInvalid(variable="SEARCH_EMBEDDING_MODEL", value=model, reason=reason)
+    from rlm_rs.providers.openai_embeddings import OpenAIEmbedder
+
+    config = _azure_config(settings) if name == "azure_openai" else _openai_config(settings)
+    return OpenAIEmbedder(config, model)
 
 
 def _openai_config(settings: Settings) -> OpenAIConfig:

@@ -26,6 +26,7 @@ from rlm_rs.runners.probe import Check, Examined, prove
 from rlm_rs.settings import Settings
 from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
+from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.stores import Stores, pepper
 
@@ -108,6 +109,11 @@ class Wiring:
         raise SandboxFailed(reason="this kind of sandbox cannot be examined from inside")
 
     @property
+    def search_detail(self) -> str:
+        """What searches by words here, or what to install."""
+        return search_detail(self.ports.search.index if self.ports.search else None)
+
+    @property
     def sqlite_version(self) -> str:
         """The SQLite release in use."""
         return sqlite_version()
@@ -141,7 +147,7 @@ class Wiring:
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
         return Service(
-            ports=self.ports,
+            ports=replace(self.ports, index_on_demand=False),
             evaluations=self.stores.evaluations,
             evaluator=self._evaluator(self.ports),
             evaluate_all=self.settings.enable_eval_judge,
@@ -153,6 +159,7 @@ class Wiring:
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
             at_work=_noted(),
+            enable_search=self.settings.enable_search_default,
         )
 
     def _evaluator(self, ports: Ports) -> Evaluator:
@@ -231,6 +238,8 @@ class Wiring:
         await self.ports.tools.close()
         await self.ports.provider.close()
         await self.end_tracing()
+        if self.ports.search is not None:
+            await self.ports.search.index.close()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
 

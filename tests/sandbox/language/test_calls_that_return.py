@@ -233,12 +233,27 @@ def test_search_returns_hits_by_place_in_the_context() -> None:
     assert output(code, "a" * 9, "0123456789", **fields) == f"[{seen}] 34\n"
 
 
-def test_the_preview_of_a_hit_counts_as_read_where_it_is_the_text() -> None:
+def test_a_hit_counts_as_searched_and_what_is_read_of_it_as_read() -> None:
     hit = {"score": 1.0, "doc_index": 0, "start_char": 2, "end_char": 9, "preview": "234"}
-    found = hits(hit, hit | {"start_char": 5, "preview": "other"})
-    assert run("x = search('q')", "0123456789", search_enabled=True, channel=found).spans == (
+    code = "x = search('q'); context[0][x[0]['start_char'] : 5]"
+    assert run(code, "0123456789", search_enabled=True, channel=hits(hit)).spans == (
+        SpanEntry(0, 2, 9, "scan:search"),
         SpanEntry(0, 2, 5),
     )
+
+
+@pytest.mark.parametrize("texts", [("0123456789",), ("0123456789", "other")])
+def test_a_context_of_texts_is_searched_too(texts: tuple[str, ...]) -> None:
+    hit = {"score": 1.0, "doc_index": 0, "start_char": 2, "end_char": 9, "preview": "234"}
+    fields = {"search_enabled": True, "channel": hits(hit), "context_shape": "text"}
+    assert output("print(context.search('q') == search('q'), ctx.search('q'))", *texts, **fields) == (
+        f"True [{hit}]\n"
+    )
+
+
+def test_one_text_of_several_is_not_searched_alone() -> None:
+    error = failure("context[1].search('q')", "a", "b", search_enabled=True, context_shape="text")
+    assert "search(query)" in error.message
 
 
 def test_a_failed_search_is_an_error() -> None:

@@ -63,6 +63,8 @@ def template(name: str) -> str:
 def system_text(execution: Execution) -> str:
     """The static part of the root prompt for this kind of execution."""
     text = template(execution.context_shape)
+    if execution.search_enabled:
+        text += template("search")
     return text + template("contexts") if execution.output_mode == "CONTEXTS" else text
 
 

@@ -1,0 +1,1 @@
+"""Search engines behind `core.ports.SearchIndex`, and meaning (embeddings) beside words."""
