@@ -109,7 +109,7 @@ def test_output_is_shown_as_it_is(
     assert printed.strip() == shown.text.strip()
 
 
-def test_steps_of_the_language_page_run(folder: Path, tmp_path: Path) -> None:
+def test_the_steps_of_the_pages_run(folder: Path, tmp_path: Path) -> None:
     steps = to_run("repl")
     replies = [f"```repl\n{step.text}```" for step in steps]
     model = ScriptedModel(root=replies, sub="three years")
@@ -119,7 +119,7 @@ def test_steps_of_the_language_page_run(folder: Path, tmp_path: Path) -> None:
     assert answer.text == "three years [1]"
     assert [citation.note for citation in answer.citations] == ["the term"]
     assert (
-        len([request for request in model.requests if request.model == model.root_model]) == len(steps) == 4
+        len([request for request in model.requests if request.model == model.root_model]) == len(steps) == 6
     )
     assert "Traceback" not in told
     assert "0 answered" not in told

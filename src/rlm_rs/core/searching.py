@@ -95,18 +95,26 @@ def preview(passage: str, query: SearchQuery) -> str:
     """The stretch of a passage, PREVIEW_CHARS at most, that holds the most words of the query."""
     if len(passage) <= PREVIEW_CHARS:
         return passage
-    starts = range(0, len(passage) - PREVIEW_CHARS + _STEP, _STEP)
+    quoted = {word for phrase in query.phrases for word in phrase}
+    wanted = quoted.union(query.words)
     # each step with the end of the word that begins in it, once; a stretch is three of them
-    steps = [set(words_of(passage[at : at + _STEP + _WORD])) for at in range(0, len(passage), _STEP)]
-    best = max(starts, key=lambda at: _held(set().union(*steps[at // _STEP : at // _STEP + 3]), query))
+    steps = [
+        _held(passage[at : at + _STEP + _WORD], wanted, query.prefixes)
+        for at in range(0, len(passage), _STEP)
+    ]
+    counts = [
+        len(held) + len(held & quoted)
+        for held in (steps[n].union(*steps[n + 1 : n + 3]) for n in range(max(1, len(steps) - 2)))
+    ]
+    best = _STEP * counts.index(max(counts))
     # not from the middle of a word, where a space is near
     space = _SPACE.search(passage, best, best + _WORD) if best else None
     start = space.end() if space else best
     return passage[start : start + PREVIEW_CHARS]
 
 
-def _held(words: set[str], query: SearchQuery) -> int:
-    """How many words of the query are among these; those of quotations count twice."""
-    quoted = {word for phrase in query.phrases for word in phrase}
-    begun = sum(any(word.startswith(prefix) for word in words) for prefix in query.prefixes)
-    return len(words.intersection(query.words)) + 2 * len(words & quoted) + begun
+def _held(text: str, wanted: set[str], prefixes: Sequence[str]) -> set[str]:
+    """The wanted words, and the beginnings of words, that a text has."""
+    words = words_of(text)
+    begun = {prefix for prefix in prefixes if any(word.startswith(prefix) for word in words)}
+    return begun.union(wanted.intersection(words))

@@ -6,6 +6,7 @@ covers what the answer depends on: the texts of the documents, the engine, the q
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from rlm_rs.core.wellformed import well_formed
 from rlm_rs.orchestrator.in_flight import InFlight
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.sandbox.protocol import View
+
+READ_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,12 @@ class Searches:
     ) -> tuple[dict[str, Any], ...]:
         wanted = read_query(query)
         found = await self.index.query(corpus, query, k, views)
-        clipped = (_clipped(hit, views) for hit in found)
-        return tuple([await self._shown(corpus, hit, wanted) for hit in clipped if hit is not None])
+        clipped = [hit for hit in (_clipped(hit, views) for hit in found) if hit is not None]
+        shown: list[dict[str, Any]] = []
+        for at in range(0, len(clipped), READ_AT_ONCE):
+            part = clipped[at : at + READ_AT_ONCE]
+            shown += await asyncio.gather(*(self._shown(corpus, hit, wanted) for hit in part))
+        return tuple(shown)
 
     async def _shown(self, corpus: Corpus, hit: SearchHit, wanted: SearchQuery) -> dict[str, Any]:
         document = corpus.documents[hit.doc_index]
