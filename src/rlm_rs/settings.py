@@ -40,6 +40,8 @@ Profile = Literal["embedded", "aws"]
 WorkerMode = Literal["all", "ingestion", "orchestrator", "none"]
 TABLE_PREFIX = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 DEFAULT_TABLE_PREFIX = "rlm"
+SECRETS = ("KEY", "PEPPER", "PASSWORD", "MCP_SERVERS")
+"""Parts of the names of settings whose values are not shown."""
 IMPORT_PREFIX = re.compile(r"s3://[^/\s]+/(?:[^\s]*/)?")
 
 
@@ -323,7 +325,7 @@ def load_settings(**flags: Any) -> Settings:
 
 def _shown(name: str, given: Mapping[str, Any]) -> str:
     value = given.get(name.lower(), os.environ.get(name, ""))
-    return "…" if any(word in name for word in ("KEY", "PEPPER", "PASSWORD")) else str(value)
+    return "…" if any(word in name for word in SECRETS) else str(value)
 
 
 def _json_object(variable: str, text: str | None) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def test_a_search_of_the_index_is_told_once_with_what_was_asked() -> None:
     assert told == "searched the index for “?” (1 known already)"
 
 
+def test_calls_of_tools_are_counted_too() -> None:
+    told = what_happened(turn("rate('USD')", StepResult("finished"), subcall("tool"), subcall("tool")))
+    assert told == "made 2 tool calls"
+
+
 def test_an_error_says_its_line() -> None:
     step = StepResult("finished", error=StepError("STEP_ERROR", "NameError: name 'x' is not defined", line=3))
     told = what_happened(turn("print(x)", step))
