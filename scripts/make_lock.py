@@ -36,10 +36,12 @@ def main() -> None:
     uv = uv_command()
     whole_project = ["pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS)]
     compile_lock(uv, [*whole_project, "-o", LOCKS[0]])
+    held = (ROOT / LOCKS[0]).read_text()
     for group, (before, lock) in zip(("dev", "ci"), pairwise(LOCKS), strict=True):
         whole = ROOT / f"{lock}.whole"
         compile_lock(uv, [*whole_project, "--group", group, "-c", before, "-o", whole.name])
-        (ROOT / lock).write_text(added(whole.read_text(), (ROOT / before).read_text(), before))
+        (ROOT / lock).write_text(added(whole.read_text(), held, before))
+        held = whole.read_text()
         whole.unlink()
     compile_lock(uv, ["--group", "emulator", "-o", EMULATOR_LOCK])
 

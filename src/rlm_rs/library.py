@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Self, Unpack
 from rlm_rs.core.answers import Answer, Value, answered
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import ExecutionNotFound, ValidationFailed
-from rlm_rs.core.execution import Event, Finished, Run
+from rlm_rs.core.execution import Event, Finished
 from rlm_rs.core.ports import ModelProvider
 from rlm_rs.core.records import ExecutionRecord
 from rlm_rs.core.spans import SpanRef
@@ -34,6 +34,7 @@ from rlm_rs.orchestrator.executions import Ask, Plan, checked, find, go_on, plan
 from rlm_rs.orchestrator.indexing import index_documents
 from rlm_rs.orchestrator.ingestion import Progress
 from rlm_rs.orchestrator.sessions import corpus_of, create_corpus, find_corpus, fingerprint_of
+from rlm_rs.orchestrator.streaming import streamed
 from rlm_rs.orchestrator.verifying import Verification, verify
 from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
@@ -298,26 +299,8 @@ class RLM:
         run = await answer(await start(ask, corpus, ports), corpus, ports)
         return answered(await report(run, corpus, ports))
 
-    async def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncGenerator[Event | Answer]:
-        ports = self.wiring.ports
-        run = await start(ask, corpus, ports)
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        wanted = run.execution.execution_id
-
-        def heard(owner: str, _: int, event: Event) -> None:
-            if owner == wanted:
-                events.put_nowait(event)
-
-        unlisten = ports.log.listen(heard)
-        work: asyncio.Task[Run] = asyncio.ensure_future(answer(run, corpus, ports))
-        work.add_done_callback(lambda _: events.put_nowait(_END))
-        try:
-            while (event := await events.get()) is not _END:
-                yield event
-            yield answered(await report(await work, corpus, ports))
-        finally:
-            unlisten()
-            work.cancel()
+    def _streamed(self, ask: Ask, corpus: Corpus) -> AsyncGenerator[Event | Answer]:
+        return streamed(ask, corpus, self.wiring.ports)
 
     @property
     def behind(self) -> Self:
@@ -330,9 +313,6 @@ class RLM:
         if self._loop is None:
             self._loop = LoopThread()
         return self._loop
-
-
-_END: Any = object()
 
 
 class Session:

@@ -48,7 +48,7 @@ def test_dependencies_are_pinned_as_declared(root: Path) -> None:
             assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
 
 
-@pytest.mark.parametrize(("before", "lock"), pairwise(LOCKS))
+@pytest.mark.parametrize(("before", "lock"), list(pairwise(LOCKS)))
 def test_each_lock_adds_to_the_one_before(root: Path, before: str, lock: str) -> None:
     assert (root / lock).read_text().startswith(f"-r {before}\n")
     assert not pinned(root / before).keys() & pinned(root / lock).keys()
