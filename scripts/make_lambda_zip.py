@@ -70,10 +70,10 @@ def download(architecture: str, python: str, folder: Path) -> list[Path]:
         *("--require-hashes", "--requirement", str(wanted), "--dest", str(folder)),
         *("--implementation=cp", f"--python-version={python}", *tags),
     )
-    subprocess.run(command, check=True)
+    ended = subprocess.run(command, check=False)
     wheels = sorted(folder.glob("*.whl"))
-    if len(wheels) != len(ENGINES):
-        raise SystemExit(f"no wheels of {' and '.join(ENGINES)} for {architecture}")
+    if ended.returncode or len(wheels) != len(ENGINES):
+        raise SystemExit(f"no wheels of {' and '.join(ENGINES)} for Python {python} on {architecture}")
     return wheels
 
 

@@ -23,7 +23,10 @@ LEAST_PYTHON = (3, 11)
 LEAST_SQLITE = (3, 51, 3)
 SAMPLE = "The parser reads this sentence.\n"
 ONLINE_TOKENS = 16
-_SANDBOX_FIX = "Run on Linux with seccomp, in a container with its default seccomp profile or none."
+_SANDBOX_FIXES = {
+    "process": "Run on Linux with seccomp, in a container with its default seccomp profile or none.",
+    "lambda": "`rlm deploy check` says what the function lacks; docs/deploy/function.md what holds there.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,10 @@ async def _online(wiring: Wiring) -> str:
 
 async def _sandbox(wiring: Wiring) -> AsyncIterator[Health]:
     """The layers, and the proof from inside a step."""
+    fix = _SANDBOX_FIXES[wiring.settings.sandbox_runner]
     try:
         yield Health("sandbox", True, await wiring.sandbox_layers())
         for check in await wiring.sandbox_proof():
-            yield Health(f"in a step, {check.name}", check.held, check.detail, _SANDBOX_FIX)
+            yield Health(f"in a step, {check.name}", check.held, check.detail, fix)
     except RlmError as error:
-        yield Health("sandbox", False, error.message, _SANDBOX_FIX)
+        yield Health("sandbox", False, error.message, fix)

@@ -127,11 +127,6 @@ class LambdaRunner:
             raise ProbeEnded(reply.error.code, reply.error.message)
         return str(orjson.loads(reply)["outcome"])
 
-    async def egress(self, places: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Which of these hosts and ports the function itself can open a connection to."""
-        reply = await self._calls.call({"egress": places})
-        return [(str(host), int(port)) for host, port in reply.get("reached", ())]
-
     async def _attempt(self, step: StepRequest, corpus: Corpus, carried: Mapping[str, Any]) -> StepResult:
         image = await self._linked(await self._stored.images.ensure(corpus))
         event = {"step": carried, "seconds": self._seconds(step), "image": image}

@@ -7,7 +7,6 @@ that the function's credentials are not even in its memory, and ended before the
 event   {"step": packed, "seconds": wall clock, "image": {"key", "tables": [4 lengths], "files": [{"url",
         "size"}]}}; a step too long for an event is {"url", "size"}
         {"probe": packed, "seconds": …}: Python that tries to get out, run with no language layer
-        {"egress": [[host, port], …]}: which of these the function itself can reach
 reply   {"reply": packed}, or why there is none: {"ended": {status, cpu, peak}}, {"timed_out": true},
         {"refused": text}, {"crashed": text}, {"unread": {"reason", "status"}}, {"full": bytes},
         {"too_large": bytes}, {"unavailable": text}; with each {"layers", "reads", "cold"}
@@ -18,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +49,6 @@ REPLY_BYTES = 5_900_000
 """AWS Lambda refuses a reply of more than 6 MB (6,291,556 bytes)."""
 CACHE_SHARE = 0.75
 """The share of the function's storage that documents may take, unless RLM_CACHE_BYTES says how much."""
-EGRESS_SECONDS = 2.0
 ATTEMPTS = 2
 
 Reply = dict[str, Any]
@@ -109,8 +106,6 @@ class Function:
 
     def handle(self, event: Mapping[str, Any], context: Context) -> Reply:
         """Answer one event. Whatever a step does, there is an answer."""
-        if "egress" in event:
-            return {"reached": [place for place in event["egress"] if _reached(*place)]}
         latest = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
         self.reader.reads = Reads()
         try:
@@ -232,14 +227,6 @@ def _bounded(reply: Reply) -> Reply:
     """The reply, or its length if it is more than may be returned."""
     length = sum(map(len, reply["reply"].values())) if "reply" in reply else 0
     return {"too_large": length} if length > REPLY_BYTES else reply
-
-
-def _reached(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), EGRESS_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _log(said: Mapping[str, Any]) -> None:
