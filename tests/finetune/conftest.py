@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_executions import Recorded, record
-
-Rlm = Callable[..., subprocess.CompletedProcess[str]]
+from scripted_executions import Recorded, Rlm, record
 
 
 @pytest.fixture(scope="session")

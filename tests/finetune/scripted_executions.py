@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ from rlm_rs.testing.models import ScriptedModel
 from rlm_rs.wiring import Wiring, wire
 
 T = TypeVar("T")
+
+Rlm = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs the program over the recorded data."""
 
 TENANT = "local"
 TEXTS = ("The lease ends after six months. " * 60, "The rent is 1,200 a month, paid in advance. " * 60)

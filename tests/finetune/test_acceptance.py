@@ -9,9 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
-from scripted_executions import POLICIES, QUESTIONS, STAMPED, TENANT, Recorded
+from scripted_executions import POLICIES, QUESTIONS, STAMPED, TENANT, Recorded, Rlm
 
-from conftest import Rlm
 from rlm_rs.core.execution import Finished, RootReplied, StepRan, SubcallResolved
 from rlm_rs.core.spans import is_scan
 from rlm_rs.orchestrator.evaluating import evaluate, evaluation_of, request_evaluation

@@ -9,9 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
-from scripted_executions import TENANT, Recorded
+from scripted_executions import TENANT, Recorded, Rlm
 
-from conftest import Rlm
 from rlm_rs.core.errors import ValidationFailed
 from rlm_rs.finetune.build import TRAIN, Choices, build
 from rlm_rs.finetune.export import read_traces
