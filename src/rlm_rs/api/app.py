@@ -15,7 +15,19 @@ from rlm_rs.api.edge import Edge
 from rlm_rs.api.envelope import install
 from rlm_rs.api.gate import Gate
 from rlm_rs.api.parts import Parts
-from rlm_rs.api.routes import audit, chat, citations, events, executions, health, runtime, sessions
+from rlm_rs.api.routes import (
+    audit,
+    chat,
+    citations,
+    events,
+    executions,
+    health,
+    runtime,
+    sessions,
+    sign_in,
+    site,
+)
+from rlm_rs.api.sign_in import OneTimeLinks
 from rlm_rs.settings import load_settings
 from rlm_rs.telemetry.logs import configure_logging
 from rlm_rs.telemetry.metrics import Metrics
@@ -26,18 +38,21 @@ DESCRIPTION = (
     "Recursive Language Models over document collections far larger than a model's context window, "
     "with citations anyone can re-check. Every response that is not 2xx is an error envelope."
 )
-ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health)
+ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health, sign_in, site)
 
 Wired = Callable[[], Wiring]
 
 
-def create_app(wired: Wired | None = None) -> FastAPI:
-    """The application. wired: makes the parts when it starts; by default from the settings."""
+def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) -> FastAPI:
+    """The application. wired: makes the parts when it starts; by default from the settings.
+
+    links: sign-in links that whoever starts it has given out.
+    """
     app = FastAPI(
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(wired or _from_settings),
+        lifespan=_lifespan(wired or _from_settings, links or OneTimeLinks()),
     )
     for module in ROUTERS:
         app.include_router(module.router)
@@ -52,14 +67,14 @@ def _from_settings() -> Wiring:
     return wire(load_settings())
 
 
-def _lifespan(wired: Wired) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(wired: Wired, links: OneTimeLinks) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
         unlisten = wiring.ports.log.listen(metrics.heard)
         service = wiring.service()
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
-        app.state.parts = Parts(wiring, service, metrics, workers)
+        app.state.parts = Parts(wiring, service, metrics, workers, links)
         try:
             yield
         finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from rlm_rs.core.corpus import IngestStatus
+from rlm_rs.core.execution import Event
 from rlm_rs.core.records import ExecutionStatus, SessionStatus
 
 
@@ -247,7 +248,7 @@ class EventView(BaseModel):
 
     seq: int
     type: str
-    data: dict[str, Any]
+    data: Annotated[Event, Field(discriminator="type")]
 
 
 class EventPage(BaseModel):
@@ -262,6 +263,45 @@ class ToolsOut(BaseModel):
 
     tool_results: dict[str, dict[str, Any]]
     statuses: dict[str, str]
+
+
+class PageView(BaseModel):
+    """A page and the characters of the canonical text that it holds."""
+
+    page_num: int
+    start_char: int
+    end_char: int
+
+
+class StructureOut(BaseModel):
+    """How a document's text is divided. sections nest: each has title, level, start_char, end_char, page."""
+
+    doc_id: str
+    title: str | None = None
+    char_length: int
+    pages: list[PageView] = []
+    sections: list[dict[str, Any]] = []
+    tables: list[dict[str, Any]] = []
+
+
+class WhoAmI(BaseModel):
+    """Whose key a request came with, what it may do, and what is used where a request says nothing."""
+
+    tenant_id: str
+    key_id: str
+    key_name: str
+    scopes: list[str]
+    models: dict[str, str]
+    budgets: dict[str, Any]
+    traces: bool
+    version: str
+
+
+class SignInLink(BaseModel):
+    """A link's secret: it signs one browser in, once, as the key that asked for it."""
+
+    token: str
+    expires_in_seconds: float
 
 
 class SpanOut(BaseModel):

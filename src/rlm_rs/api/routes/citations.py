@@ -10,7 +10,7 @@ from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Reader
 from rlm_rs.api.parts import ServiceDep
 from rlm_rs.api.schemas import SpanBody, VerifyBody
-from rlm_rs.api.views import CharRange, SpanOut, SpanRefView, VerifiedOut
+from rlm_rs.api.views import CharRange, PageView, SpanOut, SpanRefView, StructureOut, VerifiedOut
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import (
     BlobNotFound,
@@ -64,6 +64,25 @@ async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep)
         source_name=found.source_name,
         char_range=CharRange(start_char=ref.start_char, end_char=ref.end_char),
         reason=found.reason,
+    )
+
+
+@router.get(
+    "/sessions/{session_id}/docs/{doc_id}/structure",
+    responses=documented(SessionNotFound, DocumentNotFound, SessionExpired, BlobNotFound),
+)
+async def get_structure(session_id: str, doc_id: str, caller: Reader, service: ServiceDep) -> StructureOut:
+    """How a document's text is divided: pages, sections and tables as ranges of it, in code points."""
+    document = _document(await _corpus(caller.tenant_id, session_id, service), doc_id)
+    meta = await service.ports.texts.meta(document)
+    structure = meta.get("structure", {})
+    return StructureOut(
+        doc_id=doc_id,
+        title=structure.get("title"),
+        char_length=document.char_length,
+        pages=[PageView.model_validate(page) for page in meta.get("pages", ())],
+        sections=structure.get("sections", []),
+        tables=meta.get("tables", []),
     )
 
 

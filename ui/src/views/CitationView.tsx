@@ -1,0 +1,1 @@
+export function CitationView() { return <p>CitationView</p>; }

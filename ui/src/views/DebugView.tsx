@@ -1,0 +1,1 @@
+export function DebugView() { return <p>DebugView</p>; }

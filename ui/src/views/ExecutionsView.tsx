@@ -1,0 +1,1 @@
+export function ExecutionsView() { return <p>ExecutionsView</p>; }

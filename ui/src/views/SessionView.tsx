@@ -1,0 +1,1 @@
+export function SessionView({ id }: { id: string }) { return <p>{id}</p>; }

@@ -1,0 +1,1 @@
+export function RuntimeView({ id }: { id: string }) { return <p>{id}</p>; }
