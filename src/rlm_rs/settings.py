@@ -45,6 +45,12 @@ def config_file() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rlm" / "rlm.toml"
 
 
+KEY_FILE = "local.key"
+"""In the data directory: the key that `rlm serve` makes on a loopback address."""
+SERVING_FILE = "serving.json"
+"""In the data directory: where `rlm serve` answers, while it runs."""
+
+
 class Settings(BaseSettings):
     """Every setting of the embedded profile. Names are environment variables, in lower case here."""
 

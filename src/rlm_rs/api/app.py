@@ -22,6 +22,7 @@ from rlm_rs.api.routes import (
     events,
     executions,
     health,
+    reports,
     runtime,
     sessions,
     sign_in,
@@ -38,7 +39,7 @@ DESCRIPTION = (
     "Recursive Language Models over document collections far larger than a model's context window, "
     "with citations anyone can re-check. Every response that is not 2xx is an error envelope."
 )
-ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health, sign_in, site)
+ROUTERS = (sessions, executions, events, runtime, citations, chat, audit, health, reports, sign_in, site)
 
 Wired = Callable[[], Wiring]
 

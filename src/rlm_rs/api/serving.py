@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import uvicorn
 
 from rlm_rs.api.app import create_app
@@ -15,13 +17,12 @@ from rlm_rs.api.sign_in import OneTimeLinks
 from rlm_rs.core.errors import Unauthorized, ValidationFailed
 from rlm_rs.library import LOCAL_TENANT
 from rlm_rs.orchestrator.keys import SCOPES
-from rlm_rs.settings import Settings
+from rlm_rs.settings import KEY_FILE, SERVING_FILE, Settings
 from rlm_rs.telemetry.logs import configure_logging
 from rlm_rs.wiring import Wiring, wire
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
-KEY_FILE = "local.key"
 KEY_NAME = "local"
 
 Told = Callable[[str], None]
@@ -45,7 +46,21 @@ async def serve(settings: Settings, host: str, port: int, told: Told) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    await uvicorn.Server(config).serve(sockets=[listening])
+    with _announced(settings.rlm_data_dir / SERVING_FILE, _url(host, listening)):
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextmanager
+def _announced(place: Path, url: str) -> Iterator[None]:
+    """While the server runs, other commands over its data directory find it."""
+    said = orjson.dumps({"url": url, "pid": os.getpid()})
+    place.write_bytes(said)
+    try:
+        yield
+    finally:
+        # another server may have been started since
+        if place.exists() and place.read_bytes() == said:
+            place.unlink()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -43,6 +43,9 @@ def _budget_options(command: Any) -> Any:
     show_default=True,
     help="What `context` is to the steps: documents, or their text.",
 )
+@click.option(
+    "--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a self-contained report, too."
+)
 @click.option("--fresh", is_flag=True, help="Parse the files again even if they are known.")
 @click.option("--dry-run", is_flag=True, help="Parse, then show what would be asked; call no model.")
 @shared_options

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rlm_rs.cli.amounts import count, seconds
@@ -13,9 +14,10 @@ from rlm_rs.cli.answers import Form, tell_failures
 from rlm_rs.cli.dry_run import say_plan
 from rlm_rs.cli.following import Following, interruptible
 from rlm_rs.cli.options import Shared
+from rlm_rs.cli.reporting import check_target, write_report
 from rlm_rs.cli.running import run
 from rlm_rs.cli.screen import Screen, open_screen
-from rlm_rs.cli.streams import is_terminal
+from rlm_rs.cli.streams import is_terminal, tell
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
 from rlm_rs.core.execution import OutputMode
@@ -40,6 +42,7 @@ class Request:
     quiet: bool = False
     as_json: bool = False
     jsonl: bool = False
+    html: str | None = None
 
     @property
     def output_mode(self) -> OutputMode:
@@ -72,12 +75,18 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
     )
     async with rlm:
         rlm.check(request.question, output_mode=request.output_mode)
+        if request.html:
+            check_target(Path(request.html))
         following.listen(rlm)
         session = await _prepared(rlm, request, following.screen)
         if request.dry_run:
             return session.plan(request.question, output_mode=request.output_mode)
         asked = session.aask(request.question, output_mode=request.output_mode)
-        return await following.outcome(asked)
+        answer = await following.outcome(asked)
+        if request.html:
+            await write_report(rlm, answer.execution_id, Path(request.html))
+            tell(f"report: {request.html}")
+        return answer
 
 
 async def _prepared(rlm: RLM, request: Request, screen: Screen) -> Session:

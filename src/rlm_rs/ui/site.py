@@ -11,6 +11,7 @@ from pathlib import Path
 BUILT = Path(__file__).parent / "built"
 PAGE = "index.html"
 ASSETS = "assets"
+REPORT = "report"
 # with nosniff, a browser runs nothing that is called otherwise
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -53,6 +54,18 @@ def page() -> BuiltFile:
 def assets() -> dict[str, BuiltFile]:
     """Scripts, styles and pictures by name."""
     return {path.name: _read(path) for path in sorted((BUILT / ASSETS).iterdir()) if path.is_file()}
+
+
+@cache
+def report_script() -> str:
+    """The script of a report."""
+    return (BUILT / REPORT / "report.js").read_text(encoding="utf-8")
+
+
+@cache
+def report_style() -> str:
+    """The style sheet of a report."""
+    return (BUILT / REPORT / "report.css").read_text(encoding="utf-8")
 
 
 def _read(path: Path) -> BuiltFile:

@@ -20,6 +20,8 @@ export interface Backend {
   documents(sessionId: string): Promise<DocumentView[]>;
   structure(sessionId: string, docId: string): Promise<StructureOut>;
   read(sessionId: string, docId: string, start: number, end: number): Promise<string>;
+  /** The part of a text around a place that can be read, in code points; null if there is none. */
+  bounds(docId: string, charLength: number, at: number): readonly [number, number] | null;
   verify(ref: SpanRefView): Promise<VerifiedOut>;
 }
 

@@ -19,6 +19,7 @@ export const service: Backend = {
   structure: (sessionId, docId) => get<StructureOut>(`/v1/sessions/${sessionId}/docs/${docId}/structure`),
   read: async (session_id, doc_id, start_char, end_char) =>
     (await post<SpanOut>("/v1/spans/get", { session_id, doc_id, start_char, end_char })).text,
+  bounds: (_, charLength) => [0, charLength],
   verify: (ref) => post<VerifiedOut>("/v1/citations/verify", { ref: bare(ref) }),
 };
 

@@ -3,7 +3,7 @@ import { get } from "../api/client";
 import type { ExecutionPage } from "../api/schema";
 import { useKeys } from "./keys";
 import { usePlace } from "./place";
-import { keptTheme, setTheme, type Theme } from "./theme";
+import { ThemeSwitch } from "./ThemeSwitch";
 import { useWho } from "./who";
 
 const VIEWS = [
@@ -85,21 +85,6 @@ function Key({ keys, does }: { keys: string; does: string }) {
   );
 }
 
-export function ThemeSwitch() {
-  const [theme, pick] = useState<Theme>(keptTheme());
-  const next: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };
-  const change = (): void => {
-    setTheme(next[theme]);
-    pick(next[theme]);
-  };
-  return (
-    <button type="button" class="quiet" onClick={change} title="Switch between automatic, light and dark">
-      <span class="sr">Theme: </span>
-      {theme}
-    </button>
-  );
-}
-
 function isAt(path: string, address: string): boolean {
   return address === "/" ? path === "/" || path === "/ask" : path.startsWith(address);
 }
@@ -118,9 +103,11 @@ function useRunning(path: string): number {
     };
     look();
     const timer = setInterval(look, POLL_MS);
+    addEventListener("executionended", look);
     return () => {
       wanted = false;
       clearInterval(timer);
+      removeEventListener("executionended", look);
     };
   }, [path]);
   return running;

@@ -45,12 +45,14 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
   const sameDocument = useRef("");
   const kept = useRef<{ start: number; top: number } | null>(null);
 
+  const bounds = backend.bounds(docId, charLength, at);
+  const [least, most] = bounds ?? [0, 0];
   const load = useCallback(
     async (start: number, end: number): Promise<Chunk> => {
-      const [from, to] = [Math.max(0, start), Math.min(charLength, end)];
+      const [from, to] = [Math.max(least, start), Math.min(most, end)];
       return { start: from, end: to, text: from < to ? await backend.read(sessionId, docId, from, to) : "" };
     },
-    [backend, sessionId, docId, charLength],
+    [backend, sessionId, docId, least, most],
   );
 
   // begin anew wherever the reader is sent, unless that is on the screen already
@@ -64,7 +66,7 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
     }
     sameDocument.current = docId;
     setProblem("");
-    const start = Math.max(0, at - LEAD_CHARS);
+    const start = Math.max(least, at - LEAD_CHARS);
     load(start, start + CHUNK_CHARS).then(
       (chunk) => {
         if (wanted.current !== place) return;
@@ -80,8 +82,8 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
     const element = scroller.current;
     const [first, last] = [chunks[0], chunks[chunks.length - 1]];
     if (!element || !first || !last || busy.current) return;
-    const above = element.scrollTop < NEAR_PX && first.start > 0;
-    const below = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX && last.end < charLength;
+    const above = element.scrollTop < NEAR_PX && first.start > least;
+    const below = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_PX && last.end < most;
     if (!above && !below) return;
     busy.current = true;
     try {
@@ -96,7 +98,7 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
     } finally {
       busy.current = false;
     }
-  }, [chunks, charLength, load]);
+  }, [chunks, least, most, load]);
 
   // what is on the screen stays where it was, whatever was added or dropped above it
   useLayoutEffect(() => {
@@ -122,6 +124,7 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
 
   return (
     <div class="document-text" ref={scroller} onScroll={scrolled} tabIndex={0} role="region" aria-label="Text of the document">
+      {!bounds && <Notice kind="note">This report holds only the text around its citations.</Notice>}
       {problem && <Notice>{problem}</Notice>}
       {chunks.map((chunk) => (
         <div key={chunk.start} class="chunk" data-start={chunk.start} data-end={chunk.end} dir="auto">

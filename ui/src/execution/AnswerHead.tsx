@@ -1,13 +1,11 @@
-import { useState } from "preact/hooks";
 import type { Citation } from "../api/schema";
-import { href } from "../app/place";
+import { here, href } from "../app/place";
 import { statusOf } from "../fold/readings";
 import type { Followed } from "../fold/useRun";
 import type { Run } from "../fold/run";
 import { Pill } from "../parts/small";
 import { cost, plural, seconds, short } from "../text/amounts";
 import { AnswerText } from "./AnswerText";
-import { CitationList } from "./CitationList";
 import type { Check } from "./useChecks";
 
 interface Props {
@@ -22,10 +20,8 @@ interface Props {
 /** The question, the whole answer and its citations: it stays while the turns below it move. */
 export function AnswerHead({ run, following, citations, checks, picked, now }: Props) {
   const { execution, finished, spend } = run;
-  const [open, setOpen] = useState(true);
   const answer = finished?.answer ?? null;
   const runs = finished ? spend.seconds : Math.max(spend.seconds, now - run.startedAt);
-  const valid = [...checks.values()].filter((check) => "valid" in check && check.valid).length;
   return (
     <header class="answer">
       <p class="answer-meta">
@@ -36,6 +32,7 @@ export function AnswerHead({ run, following, citations, checks, picked, now }: P
         {spend.llm_subcalls > 0 && <span>{plural(spend.llm_subcalls, "sub-call")}</span>}
         <span>{short(spend.input_tokens + spend.output_tokens)} tokens</span>
         <span>{cost(spend.cost_usd)}</span>
+        {citations.length > 0 && <Verified citations={citations.length} checks={checks} />}
         {following === "reconnecting" && <span class="following">reconnecting…</span>}
         {execution.parent && (
           <a href={href(`/executions/${execution.parent.execution_id}`, { call: execution.parent.key })}>
@@ -53,16 +50,20 @@ export function AnswerHead({ run, following, citations, checks, picked, now }: P
         <p class={finished ? "answer-none" : "answer-none working"}>{waitingWords(run)}</p>
       )}
       {answer !== null && finished?.error && <p class="answer-why">{finished.error.message}</p>}
-      {citations.length > 0 && (
-        <details class="citations" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-          <summary>
-            {plural(citations.length, "citation")}
-            {valid > 0 && <span class="check check-valid"> · {valid} verified</span>}
-          </summary>
-          <CitationList citations={citations} checks={checks} picked={picked} />
-        </details>
-      )}
     </header>
+  );
+}
+
+/** How many citations hold; the way to all of them. */
+function Verified({ citations, checks }: { citations: number; checks: Props["checks"] }) {
+  const found = [...checks.values()];
+  const valid = found.filter((check) => "valid" in check && check.valid).length;
+  const wrong = found.filter((check) => "valid" in check && !check.valid).length;
+  const words = valid === citations ? `${plural(citations, "citation")} verified` : `${valid} of ${plural(citations, "citation")} verified`;
+  return (
+    <a href={here({ tab: "citations" })} class={`check ${wrong ? "check-invalid" : "check-valid"}`}>
+      {wrong ? `✗ ${wrong} no longer hold` : `${valid === citations ? "✓ " : ""}${words}`}
+    </a>
   );
 }
 

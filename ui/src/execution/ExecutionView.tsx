@@ -10,6 +10,7 @@ import { Empty, Notice, type Tab, Tabs } from "../parts/small";
 import { Actions, FollowUp } from "./Actions";
 import { AnswerHead } from "./AnswerHead";
 import { CallTable } from "./CallTable";
+import { CitationList } from "./CitationList";
 import { Contexts } from "./Contexts";
 import { CorpusMap } from "./CorpusMap";
 import { Outline } from "./Outline";
@@ -50,6 +51,13 @@ function Shown({ followed, run, traces }: { followed: Followed; run: Run; traces
   const turn = query.get("turn") ?? (follow && !finished && run.turns.length ? String(run.turns.length - 1) : null);
   const left = useRef<HTMLDivElement>(null);
   useClearOfHead(left);
+  const ran = useRef(false);
+  useEffect(() => {
+    // the answer has come: from the turns back to what they were for
+    if (finished && ran.current && follow) left.current?.scrollTo({ top: 0 });
+    if (finished && ran.current) dispatchEvent(new Event("executionended"));
+    ran.current = !finished;
+  }, [Boolean(finished)]);
   useKeys({
     j: () => go(here({ turn: Math.min(run.turns.length - 1, Number(turn ?? -1) + 1), tab: null }), true),
     k: () => go(here({ turn: Math.max(0, Number(turn ?? 1) - 1), tab: null }), true),
@@ -77,6 +85,7 @@ function Shown({ followed, run, traces }: { followed: Followed; run: Run; traces
           {tab === "turns" && <Outline run={run} revision={revision} picked={turn} />}
           {tab === "turns" && <Turns run={run} revision={revision} focus={turn} call={call} />}
           {tab === "calls" && <CallTable run={run} revision={revision} picked={call && `${query.get("of") ?? query.get("turn") ?? 0}/${call}`} />}
+          {tab === "citations" && <CitationList citations={citations} checks={checks} picked={picked} />}
           {tab === "tree" && <Tree run={run} revision={revision} />}
           {tab === "corpus" && <CorpusMap documents={documents ?? []} coverage={coverage} citations={citations} />}
           {tab === "spend" && <Spend run={run} />}
@@ -102,6 +111,7 @@ function tabsOf(run: Run, documents: number): Tab[] {
   const calls = callsOf(run).length;
   const tabs: Tab[] = [
     { id: "turns", label: "Turns", mark: run.turns.length },
+    { id: "citations", label: "Citations", mark: citationsOf(run).length },
     { id: "calls", label: "Sub-calls", mark: calls },
     { id: "tree", label: "Tree" },
     { id: "corpus", label: "Corpus", mark: documents || undefined },
