@@ -32,17 +32,19 @@ export const CHUNK_CHARS = 6000;
 const MOST_CHUNKS = 14;
 const NEAR_PX = 900;
 const LEAD_CHARS = 1200;
+const NOTHING: Chunk[] = [];
 
 /** A document by ranges: what is near the window is loaded, what is far from it is dropped. */
 export function DocumentText({ target, at, highlights = [], picked = null, onSeen }: Props) {
   const backend = useBackend();
   const { sessionId, docId, charLength } = target;
-  const [chunks, setChunks] = useState<Chunk[]>([]);
+  const [loaded, setLoaded] = useState<{ of: string; chunks: Chunk[] }>({ of: "", chunks: [] });
+  // of another document nothing is shown, also not for a moment
+  const chunks = loaded.of === docId ? loaded.chunks : NOTHING;
   const [problem, setProblem] = useState("");
   const scroller = useRef<HTMLDivElement>(null);
   const busy = useRef(false);
   const wanted = useRef("");
-  const sameDocument = useRef("");
   const kept = useRef<{ start: number; top: number } | null>(null);
 
   const bounds = backend.bounds(docId, charLength, at);
@@ -59,19 +61,17 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
   useEffect(() => {
     const place = `${docId}:${at}:${picked}`;
     wanted.current = place;
-    const loaded = chunks.some((chunk) => chunk.start <= at && at < chunk.end) && chunks[0]?.text !== undefined;
-    if (loaded && sameDocument.current === docId) {
+    if (chunks.some((chunk) => chunk.start <= at && at < chunk.end)) {
       bringIn(scroller.current, picked, at);
       return;
     }
-    sameDocument.current = docId;
     setProblem("");
     const start = Math.max(least, at - LEAD_CHARS);
     load(start, start + CHUNK_CHARS).then(
       (chunk) => {
         if (wanted.current !== place) return;
         kept.current = null;
-        setChunks([chunk]);
+        setLoaded({ of: docId, chunks: [chunk] });
         requestAnimationFrame(() => bringIn(scroller.current, picked, at));
       },
       (error: unknown) => wanted.current === place && setProblem(reasonOf(error)),
@@ -92,13 +92,13 @@ export function DocumentText({ target, at, highlights = [], picked = null, onSee
       if (place !== wanted.current) return;
       const shown = element.querySelector<HTMLElement>(`[data-start="${below ? last.start : first.start}"]`);
       kept.current = shown ? { start: below ? last.start : first.start, top: shown.offsetTop - element.scrollTop } : null;
-      setChunks((now) => (below ? [...now, chunk].slice(-MOST_CHUNKS) : [chunk, ...now].slice(0, MOST_CHUNKS)));
+      setLoaded({ of: docId, chunks: below ? [...chunks, chunk].slice(-MOST_CHUNKS) : [chunk, ...chunks].slice(0, MOST_CHUNKS) });
     } catch (error) {
       setProblem(reasonOf(error));
     } finally {
       busy.current = false;
     }
-  }, [chunks, least, most, load]);
+  }, [chunks, docId, least, most, load]);
 
   // what is on the screen stays where it was, whatever was added or dropped above it
   useLayoutEffect(() => {

@@ -61,11 +61,11 @@ export function CallDetail({ call }: { call: Call }) {
         )}
         <Copy text={() => new URL(here({ turn: call.turn, call: request.key }), location.href).href} label="Copy link" />
       </p>
-      <h4>{request.kind === "search" ? "Query" : request.kind === "rlm" ? "Question" : "Prompt"}</h4>
+      <p class="label">{request.kind === "search" ? "Query" : request.kind === "rlm" ? "Question" : "Prompt"}</p>
       <LongText text={request.prompt} class="prose" />
       {resolved && (
         <>
-          <h4>{request.kind === "search" ? "Hits" : "Answer"}</h4>
+          <p class="label">{request.kind === "search" ? "Hits" : "Answer"}</p>
           {request.kind === "search" ? <Hits call={call} /> : <LongText text={resolved.result.text} class="prose" />}
         </>
       )}

@@ -6,7 +6,7 @@ import { count } from "../text/amounts";
 
 /** CONTEXTS mode: the passages that were found, in the order they were. */
 export function Contexts({ items }: { items: readonly ContextItem[] }) {
-  if (!items.length) return <p class="hint">No passage was tagged as a context yet.</p>;
+  if (!items.length) return <p class="hint">No passage was tagged as a context.</p>;
   return (
     <VirtualList
       label="Contexts"
@@ -16,11 +16,11 @@ export function Contexts({ items }: { items: readonly ContextItem[] }) {
       render={(item) => (
         <article class="context">
           <header class="turn-head">
-            <h3>
+            <h2>
               <a href={here({ cite: item.sequence_index + 1 })}>
                 <span class="mark">{item.sequence_index + 1}</span> {item.source_name}
               </a>
-            </h3>
+            </h2>
             <span class="tag">{item.tag}</span>
             <span>turn {item.turn_index + 1}</span>
             <span>

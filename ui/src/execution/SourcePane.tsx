@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Citation, DocumentView } from "../api/schema";
 import { bare } from "../api/service";
 import { go, here, href } from "../app/place";
@@ -38,6 +38,14 @@ export function SourcePane({ sessionId, documents, citations, checks, coverage, 
   const document = documents.find((one) => one.doc_index === index) ?? null;
   const start = look?.start ?? ref?.start_char ?? 0;
   const [seen, setSeen] = useState(start);
+  const pane = useRef<HTMLElement>(null);
+  const before = useRef(`${picked}:${start}`);
+  useEffect(() => {
+    // on a narrow screen the source is above or below what was clicked
+    const moved = before.current !== `${picked}:${start}`;
+    before.current = `${picked}:${start}`;
+    if (moved && matchMedia("(max-width: 980px)").matches) pane.current?.scrollIntoView({ block: "start" });
+  }, [picked, start]);
   const step = (by: number): void => {
     if (!citations.length) return;
     const next = picked === null ? 1 : ((picked - 1 + by + citations.length) % citations.length) + 1;
@@ -61,7 +69,7 @@ export function SourcePane({ sessionId, documents, citations, checks, coverage, 
   const place = coverage.get(document.doc_index);
   const { mark, words, kind } = checkWords(picked === null ? undefined : checks.get(picked));
   return (
-    <section class="source" aria-label="Source">
+    <section class="source" aria-label="Source" ref={pane}>
       <header class="source-head">
         <div class="source-title">
           <h2 title={document.source_name}>{document.source_name}</h2>

@@ -1,6 +1,6 @@
 import { type Use, usesOf } from "../fold/readings";
 import type { Run } from "../fold/run";
-import { cost, count, seconds, short } from "../text/amounts";
+import { cost, count, plural, seconds, short } from "../text/amounts";
 
 /** How far each budget is used, and what was spent on what. */
 export function Spend({ run }: { run: Run }) {
@@ -31,7 +31,7 @@ export function Spend({ run }: { run: Run }) {
         <Fact name="input tokens" value={`${count(spend.input_tokens)}, of these ${count(spend.cached_input_tokens)} cached`} />
         <Fact name="output tokens" value={count(spend.output_tokens)} />
         <Fact name="cost" value={cost(spend.cost_usd)} />
-        <Fact name="children" value={`${count(spend.rlm_subcalls)}, in ${count(spend.child_turns)} turns`} />
+        <Fact name="children" value={spend.rlm_subcalls ? `${count(spend.rlm_subcalls)}, in ${plural(spend.child_turns, "turn")}` : "none"} />
         <Fact name="searches" value={count(spend.searches)} />
         <Fact name="depth left for children" value={count(execution.budgets.max_depth)} />
       </dl>

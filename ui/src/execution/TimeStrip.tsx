@@ -7,7 +7,8 @@ import { seconds } from "../text/amounts";
 const WIDTH = 1000;
 const LANES = ["root", "step", "calls"] as const;
 const LANE_PX = 9;
-const MOST = 3000;
+const MOST = 600;
+const BINS = 200;
 
 /** Where the time went: root replies, steps, sub-calls, side by side. A click goes to the turn. */
 export function TimeStrip({ run, revision, now }: { run: Run; revision: number; now: number }) {
@@ -16,11 +17,11 @@ export function TimeStrip({ run, revision, now }: { run: Run; revision: number; 
   const begin = Math.min(run.startedAt, ...all.slice(0, 1).map((one) => one.begin));
   const end = Math.max(run.finished ? run.lastAt : now, begin + 0.001);
   const x = (at: number): number => ((at - begin) / (end - begin)) * WIDTH;
-  const shown = all.length > MOST ? all.filter((one) => x(one.end) - x(one.begin) > 0.4 || one.failed) : all;
+  const shown = all.length > MOST ? thinned(all, x) : all;
   return (
     <figure class="time-strip">
       <svg viewBox={`0 0 ${WIDTH} ${LANE_PX * LANES.length}`} preserveAspectRatio="none" role="img" aria-label={words(all)}>
-        {shown.slice(0, MOST).map((one, index) => (
+        {shown.map((one, index) => (
           <rect
             key={index}
             class={`time time-${one.kind}${one.failed ? " time-failed" : ""}${one.running ? " time-running" : ""}`}
@@ -44,6 +45,18 @@ export function TimeStrip({ run, revision, now }: { run: Run; revision: number; 
       </figcaption>
     </figure>
   );
+}
+
+/** Of stretches that would stand in the same place only the first, and those that failed. */
+function thinned(all: readonly Stretch[], x: (at: number) => number): Stretch[] {
+  const taken = new Set<string>();
+  return all.filter((one) => {
+    const wide = x(one.end) - x(one.begin) > WIDTH / BINS;
+    const place = `${laneOf(one)}:${one.failed}:${Math.floor((x(one.begin) / WIDTH) * BINS)}`;
+    if (taken.has(place) && !wide) return false;
+    taken.add(place);
+    return true;
+  });
 }
 
 function laneOf(one: Stretch): number {

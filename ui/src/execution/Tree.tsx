@@ -88,7 +88,7 @@ function branchesOf(run: Run): Branch[] {
       id: `${own}/${turn.index}`,
       depth: 0,
       label: `Turn ${turn.index + 1}`,
-      words: oneLine(turn.step?.error?.message ?? turn.reply.problem ?? turn.step?.stdout ?? "", 100),
+      words: oneLine(turn.step?.error?.message ?? turn.reply.problem ?? (turn.step?.final ? `FINAL ${turn.step.final.answer}` : (turn.step?.stdout ?? "")), 100),
       kind: "turn",
       time: times.get(turn.index) ?? 0,
       tokens: (usage?.input_tokens ?? 0) + (usage?.output_tokens ?? 0),

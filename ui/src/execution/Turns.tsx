@@ -41,9 +41,9 @@ function TurnCard({ run, turn, call, picked }: { run: Run; turn: Turn; call: str
   return (
     <article class={`turn${turnFailed(turn) ? " turn-failed" : ""}${picked ? " turn-picked" : ""}`} id={`turn-${turn.index}`}>
       <header class="turn-head">
-        <h3>
+        <h2>
           <a href={here({ turn: turn.index, tab: null })}>Turn {turn.index + 1}</a>
-        </h3>
+        </h2>
         <span>{own ? "written by the client" : reply.model}</span>
         {!own && <span>{seconds(reply.seconds)}</span>}
         {reply.usage && (

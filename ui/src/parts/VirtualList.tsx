@@ -68,10 +68,8 @@ export function VirtualList<T>(props: Props<T>) {
   });
 
   const focused = props.focus ?? null;
-  useEffect(() => {
-    const index = focused === null ? -1 : items.findIndex((item) => keyOf(item) === focused);
-    return index < 0 ? undefined : bringIntoView(holder, index, heightOf, focused as string);
-  }, [focused, focused !== null && items.length > 0]);
+  const place = focused === null ? -1 : items.findIndex((item) => keyOf(item) === focused);
+  useEffect(() => (place < 0 ? undefined : bringIntoView(holder, place, heightOf, focused as string)), [focused, place >= 0]);
 
   const [from, to] = [Math.min(range.current[0], items.length), Math.min(range.current[1], items.length)];
   return (
@@ -115,16 +113,24 @@ function bringIntoView(
     const element = holder.current;
     if (!element) return;
     const row = element.querySelector<HTMLElement>(`:scope > [data-key="${CSS.escape(key)}"]`);
-    if (row) row.scrollIntoView({ block: "start" });
-    else {
-      const scroller = scrollerOf(element);
-      const top = element.getBoundingClientRect().top + sum(0, index, heightOf);
-      scroller.scrollTop += top - scroller.getBoundingClientRect().top - 120;
-    }
+    const scroller = scrollerOf(element);
+    const top = row?.getBoundingClientRect().top ?? element.getBoundingClientRect().top + sum(0, index, heightOf);
+    const { least, most } = clearOf(scroller);
+    // a row that is read already stays where it is
+    if (frames > 0 || !row || top < least || top > least + 0.6 * (most - least)) scroller.scrollTop += top - least;
+    else return;
     if (++frames < (row ? 4 : SETTLING_FRAMES)) handle = requestAnimationFrame(step);
   };
   handle = requestAnimationFrame(step);
   return () => cancelAnimationFrame(handle);
+}
+
+/** Between which heights of the window a scroller shows what it is scrolled to. */
+function clearOf(scroller: Element): { least: number; most: number } {
+  const padding = parseFloat(getComputedStyle(scroller).scrollPaddingTop) || 0;
+  if (scroller === document.scrollingElement) return { least: padding, most: window.innerHeight };
+  const { top, bottom } = scroller.getBoundingClientRect();
+  return { least: top + padding, most: bottom };
 }
 
 function scrollerOf(element: HTMLElement): Element {

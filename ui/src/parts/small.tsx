@@ -162,7 +162,12 @@ export function Tabs({ tabs, picked, pick, label }: { tabs: Tab[]; picked: strin
           onClick={() => pick(tab.id)}
         >
           {tab.label}
-          {tab.mark !== undefined && <span class="tab-mark">{tab.mark}</span>}
+          {tab.mark !== undefined && (
+            <>
+              {" "}
+              <span class="tab-mark">{typeof tab.mark === "number" ? tab.mark.toLocaleString("en") : tab.mark}</span>
+            </>
+          )}
         </button>
       ))}
     </div>

@@ -30,7 +30,9 @@ export function CitationView() {
   return (
     <div class="page">
       <h1>Citation</h1>
-      <p class="lead">Paste a SpanRef, as answers and `rlm ask --json` have them. Its checksum is recomputed from the stored text.</p>
+      <p class="lead">
+        Paste a SpanRef, as answers and <code>rlm ask --json</code> have them. Its checksum is recomputed from the stored text.
+      </p>
       <form class="citation-form" onSubmit={open}>
         <label for="ref" class="sr">
           SpanRef as JSON

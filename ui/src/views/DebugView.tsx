@@ -66,7 +66,7 @@ function Health() {
         <button type="button" class="quiet" onClick={() => void look()}>
           Look again
         </button>
-        <Copy text="rlm doctor" label="Copy `rlm doctor`" />
+        <Copy text="rlm doctor" label="Copy the command for more: rlm doctor" />
       </p>
       <dl class="checks">
         <dt>process</dt>

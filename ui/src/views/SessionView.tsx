@@ -6,7 +6,7 @@ import { go, here, href, usePlace } from "../app/place";
 import { Viewer } from "../documents/Viewer";
 import { Act, Copy, Empty, Notice, Pill, RawJson } from "../parts/small";
 import { VirtualList } from "../parts/VirtualList";
-import { ago, left, oneLine, plural, short } from "../text/amounts";
+import { ago, left, plural, short } from "../text/amounts";
 import { ExecutionRows } from "./ExecutionRows";
 import { usePaged } from "./usePaged";
 
@@ -104,10 +104,17 @@ function DocumentRow({ doc }: { doc: DocumentView }) {
       <span>{readable ? `${short(doc.char_length)} characters` : ""}</span>
       <span>{doc.page_count ? plural(doc.page_count, "page") : ""}</span>
       <span class={doc.failure_reason ? "wrap bad" : "wrap"} title={doc.mime_type}>
-        {words || oneLine(doc.mime_type, 60)}
+        {words || kindOf(doc.mime_type)}
       </span>
     </div>
   );
+}
+
+const KINDS: Record<string, string> = { wordprocessingml: "Word", presentationml: "PowerPoint", spreadsheetml: "Excel" };
+
+function kindOf(mimeType: string): string {
+  const office = Object.keys(KINDS).find((part) => mimeType.includes(part));
+  return office ? (KINDS[office] ?? "") : mimeType;
 }
 
 /** Look at a session until all of its documents are settled. */

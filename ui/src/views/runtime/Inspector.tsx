@@ -45,13 +45,15 @@ function State({ run }: { run: Run }) {
   const { state, variables, toolResults, toolStatus } = run;
   return (
     <>
-      <h3>state</h3>
-      {Object.keys(state).length ? <JsonTree value={state} open /> : <p class="hint">empty: `state["name"] = value` keeps a JSON value</p>}
-      <h3 class="section">variables kept</h3>
+      <h2>state</h2>
+      {Object.keys(state).length ? <JsonTree value={state} open /> : <p class="hint">
+          empty: <code>state["name"] = value</code> keeps a JSON value
+        </p>}
+      <h2 class="section">variables kept</h2>
       {Object.keys(variables).length ? <JsonTree value={variables} open /> : <p class="hint">none yet</p>}
       {Object.keys(toolStatus).length > 0 && (
         <>
-          <h3 class="section">results of sub-calls</h3>
+          <h2 class="section">results of sub-calls</h2>
           <JsonTree value={{ status: toolStatus, ...toolResults }} open />
         </>
       )}
@@ -71,7 +73,9 @@ function Requests({ run, waiting, closed }: { run: Run; waiting: readonly Subcal
           <Act label={waiting.length > 1 ? "Resolve all" : "Resolve"} class="primary" disabled={closed} work={() => resolve(waiting)} />
         </p>
       ) : (
-        <p class="hint">Nothing waits. A step queues with `tool.queue_llm(key, prompt)`; `llm_query(prompt)` is answered at once.</p>
+        <p class="hint">
+          Nothing waits. A step queues with <code>tool.queue_llm(key, prompt)</code>; <code>llm_query(prompt)</code> is answered at once.
+        </p>
       )}
       {waiting.map((request) => (
         <article class="request" key={request.key}>
@@ -84,7 +88,7 @@ function Requests({ run, waiting, closed }: { run: Run; waiting: readonly Subcal
       ))}
       {Object.keys(results).length > 0 && (
         <>
-          <h3 class="section">answered</h3>
+          <h2 class="section">answered</h2>
           <JsonTree value={results} open />
         </>
       )}
