@@ -3,7 +3,7 @@ RLM_VENV ?= $(CURDIR)/.venv
 PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup setup-ci test lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-browser ui check-ui lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +16,18 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+test-browser: setup-ci ## Run the tests of the web UI in Chromium
+	$(PYTHON) -m pytest tests/browser
+
+ui: setup ## Build the web UI anew (needs Node 20)
+	$(PYTHON) scripts/describe_api.py ui/build/openapi.json
+	cd ui && npm ci --silent && npm run --silent types && npm run --silent build
+
+check-ui: ui ## Fail if the committed build is not what ui/ builds
+	cd ui && npm run --silent test
+	@test -z "$$(git status --porcelain -- ui src/rlm_rs/ui)" || \
+		{ git status --short -- ui src/rlm_rs/ui; echo "commit what \`make ui\` builds"; exit 1; }
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .
