@@ -110,6 +110,11 @@ def test_signing_in_needs_one_secret_and_the_page_itself(server: Running) -> Non
     assert crossed.status_code == 403
 
 
+def test_a_stranger_cannot_send_much(server: Running) -> None:
+    refused = httpx2.post(f"{server.url}/sign-in", json={"key": "x" * 10_000}, headers=SAME)
+    assert (refused.status_code, code_of(refused)) == (413, "REQUEST_TOO_LARGE")
+
+
 def test_a_key_in_the_header_goes_before_the_cookie(server: Running, browser: httpx2.Client) -> None:
     named = {"Authorization": f"Bearer {server.key('globex')}"}
     assert browser.get("/v1/whoami", headers=named).json()["tenant_id"] == "globex"

@@ -15,6 +15,12 @@ export interface Upload {
 const AT_ONCE = 3;
 let ids = 0;
 
+/** A file and its path from the folder it was found in on. */
+export interface Found {
+  path: string;
+  file: File;
+}
+
 /** Uploads a few files at a time and tells of every change. */
 export class Uploads {
   private list: Upload[] = [];
@@ -22,10 +28,12 @@ export class Uploads {
 
   constructor(private readonly changed: (uploads: Upload[]) => void) {}
 
-  add(files: readonly { name: string; file: File }[]): void {
+  add(files: readonly Found[]): void {
     const known = new Set(this.list.map((one) => one.name));
-    for (const { name, file } of files) {
-      if (known.has(name)) continue;
+    for (const { path, file } of files) {
+      // a folder's files go by their place in it, unless two folders have the same
+      const name = [path.slice(path.indexOf("/") + 1), path].find((one) => !known.has(one));
+      if (name === undefined) continue;
       known.add(name);
       this.list.push({ id: ids++, name, file, sent: 0, state: "waiting", uri: "", problem: "" });
     }
@@ -100,19 +108,19 @@ function problemOf(request: XMLHttpRequest): string {
 }
 
 /** The files of a drop, those in folders by their path. */
-export async function droppedFiles(items: DataTransferItemList): Promise<{ name: string; file: File }[]> {
+export async function droppedFiles(items: DataTransferItemList): Promise<Found[]> {
   const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
   return (await Promise.all(entries.map((entry) => filesOf(entry)))).flat();
 }
 
-async function filesOf(entry: FileSystemEntry): Promise<{ name: string; file: File }[]> {
+async function filesOf(entry: FileSystemEntry): Promise<Found[]> {
   if (entry.isFile) {
     const file = await new Promise<File>((done, failed) => (entry as FileSystemFileEntry).file(done, failed));
-    return hidden(entry.name) ? [] : [{ name: entry.fullPath.replace(/^\//, ""), file }];
+    return hidden(entry.name) ? [] : [{ path: entry.fullPath.replace(/^\//, ""), file }];
   }
   if (hidden(entry.name)) return [];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const found: { name: string; file: File }[] = [];
+  const found: Found[] = [];
   // a reader gives out a hundred at a time
   for (;;) {
     const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
@@ -122,10 +130,10 @@ async function filesOf(entry: FileSystemEntry): Promise<{ name: string; file: Fi
 }
 
 /** The files of a file or folder input. */
-export function pickedFiles(files: FileList): { name: string; file: File }[] {
+export function pickedFiles(files: FileList): Found[] {
   return [...files]
-    .map((file) => ({ name: file.webkitRelativePath || file.name, file }))
-    .filter(({ name }) => !name.split("/").some(hidden));
+    .map((file) => ({ path: file.webkitRelativePath || file.name, file }))
+    .filter(({ path }) => !path.split("/").some(hidden));
 }
 
 function hidden(name: string): boolean {
