@@ -4,6 +4,7 @@ PYTHON = "$(RLM_VENV)/bin/python"
 PYTEST_ARGS ?= -n 2
 
 .PHONY: help setup setup-ci test test-browser ui check-ui lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -28,6 +29,10 @@ check-ui: ui ## Fail if the committed build is not what ui/ builds
 	cd ui && npm run --silent test
 	@test -z "$$(git status --porcelain -- ui src/rlm_rs/ui)" || \
 		{ git status --short -- ui src/rlm_rs/ui; echo "commit what \`make ui\` builds"; exit 1; }
+test-inspect: ## Run a suite by Inspect, in an environment of its own
+	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
+	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
+	PYTHONPATH=src "$(RLM_VENV)-inspect/bin/python" -m pytest tests/inspect
 
 lint: setup ## Check style, imports and formatting
 	$(PYTHON) -m ruff check .

@@ -237,6 +237,11 @@ class RLM:
         return self._wiring
 
     @property
+    def model_names(self) -> tuple[str | None, str | None]:
+        """Root and sub model as they were named to it; None where the settings decide."""
+        return self._models
+
+    @property
     def tenant_id(self) -> str:
         """The tenant whose data this is."""
         return self._tenant_id
@@ -314,9 +319,22 @@ class Session:
         """Its documents, those that could not be read included."""
         return self._corpus.documents
 
+    async def atext(self, document: Document) -> str:
+        """A document's whole canonical text, decoded: for what fits in memory."""
+        return await self._rlm.wiring.ports.texts.read(document, 0, document.char_length)
+
     async def aask(self, question: str, **options: Any) -> Answer:
         """Answer a question over the session's documents; options as in `RLM.aask`."""
         return await self._rlm._answered(self._rlm._ask(question, **options), self._corpus)
+
+    async def abegin(self, question: str, **options: Any) -> str:
+        """Record an execution and nothing more; `RLM.aresume` with the id returned answers it.
+
+        So the id can be kept before anything is paid for.
+        """
+        ports = self._rlm.wiring.ports
+        run = await start(self._rlm._ask(question, **options), self._corpus, ports)
+        return run.execution.execution_id
 
     def plan(self, question: str, **options: Any) -> Plan:
         """What an ask would begin with: its models, budgets, first prompt. No model is called."""

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     subcall_min_completion_tokens: int = Field(
         2048, ge=1, description="least output limit sent to a reasoning model, whose thoughts count"
     )
+    rlm_cache_scope: str = Field(
+        "", description="sub-calls are answered from the cache only within the same scope"
+    )
     enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
     sandbox_runner: Literal["process"] = Field("process", description="how steps are run")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,18 +12,46 @@ from rlm_rs.cli.options import output_options, shared, shared_options
 if TYPE_CHECKING:
     from rlm_rs.cli.asking import Request
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def _budget_options(command: Any) -> Any:
-    for name, field, kind, metavar, text in (
-        ("--max-depth", "max_depth", int, "N", "Levels of child executions, at most."),
-        ("--max-subcalls", "max_llm_subcalls", int, "N", "Calls of the sub model, at most."),
-        ("--max-tokens", "max_total_tokens", int, "N", "Tokens in and out, at most."),
-        ("--max-cost", "max_cost_usd", float, "USD", "Cost, at most."),
-        ("--timeout", "max_total_seconds", float, "SECONDS", "Time of work, at most."),
-        ("--max-turns", "max_turns", int, "N", "Turns of the root model, at most."),
-    ):
-        command = click.option(name, field, type=kind, metavar=metavar, help=text)(command)
-    return command
+
+BUDGETS: tuple[tuple[str, str, type, str, str], ...] = (
+    ("--max-depth", "max_depth", int, "N", "Levels of child executions, at most."),
+    ("--max-subcalls", "max_llm_subcalls", int, "N", "Calls of the sub model, at most."),
+    ("--max-tokens", "max_total_tokens", int, "N", "Tokens in and out, at most."),
+    ("--max-cost", "max_cost_usd", float, "USD", "Cost, at most."),
+    ("--timeout", "max_total_seconds", float, "SECONDS", "Time of work, at most."),
+    ("--max-turns", "max_turns", int, "N", "Turns of the root model, at most."),
+)
+"""Option, budget, kind of value, its name, help."""
+
+
+def budget_options(leave_out: Collection[str] = ()) -> Callable[[F], F]:
+    """An option for each budget that is often given, and --budget for any."""
+
+    def add(command: F) -> F:
+        command = click.option(
+            "--budget",
+            "named",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Any budget by its name; may be repeated.",
+        )(command)
+        for name, field, kind, metavar, text in BUDGETS:
+            if field not in leave_out:
+                command = click.option(name, field, type=kind, metavar=metavar, help=text)(command)
+        return command
+
+    return add
+
+
+def budgets_of(options: dict[str, Any], named: tuple[str, ...]) -> dict[str, int | float]:
+    """The budgets that were given, taken out of the options."""
+    from rlm_rs.core.budget import Budgets
+
+    given = {name: options.pop(name, None) for name in Budgets.__slots__}
+    budgets = {name: value for name, value in given.items() if value is not None}
+    return {**budgets, **dict(_budget(text) for text in named)}
 
 
 @click.command("ask", short_help="Answer a question over files, with citations.")
@@ -32,10 +61,7 @@ def _budget_options(command: Any) -> Any:
 @click.option("--contexts", is_flag=True, help="Give the passages found in place of an answer.")
 @click.option("--root-model", metavar="NAME", help="The model that writes the steps.")
 @click.option("--sub-model", metavar="NAME", help="The model that sub-calls go to.")
-@_budget_options
-@click.option(
-    "--budget", "named", metavar="NAME=VALUE", multiple=True, help="Any budget by its name; may be repeated."
-)
+@budget_options()
 @click.option(
     "--context-shape",
     type=click.Choice(["documents", "text"]),
@@ -66,11 +92,9 @@ def command(ctx: click.Context, /, named: tuple[str, ...], **options: Any) -> in
 
 def _request(named: tuple[str, ...], **options: Any) -> Request:
     from rlm_rs.cli.asking import Request
-    from rlm_rs.core.budget import Budgets
 
-    given = {name: options.pop(name, None) for name in Budgets.__slots__}
-    budgets = {name: value for name, value in given.items() if value is not None}
-    return Request(budgets={**budgets, **dict(_budget(text) for text in named)}, **options)
+    budgets = budgets_of(options, named)
+    return Request(budgets=budgets, **options)
 
 
 def _budget(text: str) -> tuple[str, int | float]:

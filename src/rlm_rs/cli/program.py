@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "Check citations against the stored texts."),
     "serve": ("serve", "Serve the web UI and the HTTP API, with their workers."),
     "keys": ("keys", "Create, list and revoke API keys."),
+    "eval": ("evals", "Make and run suites of questions with known answers."),
     "doctor": ("doctor", "Check that everything needed works here."),
 }
 """Command name to module and one-line help."""

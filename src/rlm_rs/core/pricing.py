@@ -19,7 +19,7 @@ from rlm_rs.core.model import Usage
 
 PRICES_VARIABLE = "RLM_PRICES_JSON"
 WINDOWS_VARIABLE = "MODEL_CONTEXT_WINDOWS_JSON"
-FREE_PREFIXES = ("fake", "scripted")
+FREE_PREFIXES = ("fake", "oracle", "scripted")
 
 _V = TypeVar("_V")
 _NONE: Mapping[str, Any] = MappingProxyType({})

@@ -62,15 +62,21 @@ class _Call:
 
 
 class Completions:
-    """Model calls with cache and in-flight sharing."""
+    """Model calls with cache and in-flight sharing. scope: calls are shared only within the same one."""
 
     def __init__(
-        self, provider: ModelProvider, blobs: Blobs, prices: Mapping[str, Price], bucket: str
+        self,
+        provider: ModelProvider,
+        blobs: Blobs,
+        prices: Mapping[str, Price],
+        bucket: str,
+        scope: str = "",
     ) -> None:
         self._provider = provider
         self._blobs = blobs
         self._prices = prices
         self._bucket = bucket
+        self._scope = {"scope": scope} if scope else {}
         self._in_flight: dict[str, _Call] = {}
 
     async def complete(self, request: ModelRequest, caller: Caller, *, shared: bool) -> Completion:
@@ -136,6 +142,7 @@ class Completions:
             "prompt": [asdict(message) for message in request.messages],
             "schema": request.schema,
             "place": None if shared else caller.place,
+            **self._scope,
         }
         digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
         return f"s3://{self._bucket}/cache/{caller.tenant_id}/llm/{digest}.json"

@@ -48,7 +48,7 @@ def _ports(settings: Settings, stores: Stores, provider: ModelProvider, sandbox:
         catalog=stores.catalog,
         provider=provider,
         sandbox=sandbox,
-        completions=Completions(provider, stores.blobs, prices, bucket),
+        completions=Completions(provider, stores.blobs, prices, bucket, settings.rlm_cache_scope),
         texts=DocumentTexts(stores.blobs),
         bucket=bucket,
         concurrency=settings.tool_resolution_max_concurrency,
