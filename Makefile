@@ -12,6 +12,7 @@ EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 SLOW = tests/durability
 
 .PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-browser ui check-ui lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
 
@@ -40,6 +41,17 @@ emulator: setup
 test-aws: emulator ## Run the tests of the AWS profile against an emulator
 	RLM_AWS_EMULATOR="$(EMULATOR_VENV)" $(PYTHON) -m pytest $(PYTEST_ARGS) tests/aws
 
+test-browser: setup-ci ## Run the tests of the web UI in Chromium
+	$(PYTHON) -m pytest tests/browser
+
+ui: setup ## Build the web UI anew (needs Node 20)
+	$(PYTHON) scripts/describe_api.py ui/build/openapi.json
+	cd ui && npm ci --silent && npm run --silent types && npm run --silent build
+
+check-ui: ui ## Fail if the committed build is not what ui/ builds
+	cd ui && npm run --silent test
+	@test -z "$$(git status --porcelain -- ui src/rlm_rs/ui)" || \
+		{ git status --short -- ui src/rlm_rs/ui; echo "commit what \`make ui\` builds"; exit 1; }
 test-inspect: ## Run a suite by Inspect, in an environment of its own
 	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
 	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt

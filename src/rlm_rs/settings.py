@@ -45,6 +45,12 @@ SECRETS = ("KEY", "PEPPER", "PASSWORD", "MCP_SERVERS")
 IMPORT_PREFIX = re.compile(r"s3://[^/\s]+/(?:[^\s]*/)?")
 
 
+KEY_FILE = "local.key"
+"""In the data directory: the key that `rlm serve` makes on a loopback address."""
+SERVING_FILE = "serving.json"
+"""In the data directory: where `rlm serve` answers, while it runs."""
+
+
 def default_data_dir() -> Path:
     """`rlm` below the user's data folder (XDG base directory specification)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rlm"

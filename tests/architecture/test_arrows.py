@@ -32,8 +32,12 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
     "library": (APPLICATION, set()),
     "waiting": (set(), set()),
     "client": (APPLICATION | {"api.views"}, {"httpx2", "pydantic", "orjson"}),
-    "cli": (APPLICATION | {"api", "client", "deployment", "mcp", "suites"} | QUALITY, {"click", "rich"}),
-    "api": (APPLICATION | {"mcp"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
+    "cli": (
+        APPLICATION | {"api", "client", "deployment", "mcp", "suites", "ui"} | QUALITY,
+        {"click", "rich"},
+    ),
+    "api": (APPLICATION | {"mcp", "ui"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
+    "ui": (CORE | {"orchestrator"}, {"orjson"}),
     "mcp": (
         APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},
         {"mcp", "mcp_types", "anyio", "starlette", "pydantic", "orjson"},

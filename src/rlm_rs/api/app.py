@@ -26,9 +26,13 @@ from rlm_rs.api.routes import (
     events,
     executions,
     health,
+    reports,
     runtime,
     sessions,
+    sign_in,
+    site,
 )
+from rlm_rs.api.sign_in import OneTimeLinks
 from rlm_rs.settings import load_settings
 from rlm_rs.telemetry.logs import configure_logging
 from rlm_rs.telemetry.metrics import Metrics
@@ -39,19 +43,35 @@ DESCRIPTION = (
     "Recursive Language Models over document collections far larger than a model's context window, "
     "with citations anyone can re-check. Every response that is not 2xx is an error envelope."
 )
-ROUTERS = (sessions, executions, evaluation, events, runtime, citations, chat, audit, health)
+ROUTERS = (
+    sessions,
+    executions,
+    evaluation,
+    events,
+    runtime,
+    citations,
+    chat,
+    audit,
+    health,
+    reports,
+    sign_in,
+    site,
+)
 
 Wired = Callable[[], Wiring]
 
 
-def create_app(wired: Wired | None = None) -> FastAPI:
-    """The application. wired: makes the parts when it starts; by default from the settings."""
+def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) -> FastAPI:
+    """The application. wired: makes the parts when it starts; by default from the settings.
+
+    links: sign-in links that whoever starts it has given out.
+    """
     tools = McpEndpoint()
     app = FastAPI(
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(wired or _from_settings, tools),
+        lifespan=_lifespan(wired or _from_settings, links or OneTimeLinks(), tools),
     )
     for module in ROUTERS:
         app.include_router(module.router)
@@ -68,7 +88,9 @@ def _from_settings() -> Wiring:
     return wire(load_settings())
 
 
-def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    wired: Wired, links: OneTimeLinks, tools: McpEndpoint
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         wiring, metrics, stop = wired(), Metrics(), asyncio.Event()
@@ -76,7 +98,7 @@ def _lifespan(wired: Wired, tools: McpEndpoint) -> Callable[[FastAPI], AbstractA
         wiring.pepper()
         service = wiring.observed_service(metrics)
         workers = {worker.name: asyncio.create_task(worker.run(stop)) for worker in wiring.workers(service)}
-        app.state.parts = Parts(wiring, service, metrics, workers)
+        app.state.parts = Parts(wiring, service, metrics, workers, links)
         try:
             async with tools.running(app.state.parts):
                 yield

@@ -22,6 +22,9 @@ from rlm_rs.telemetry.logs import bind, logger, unbind
 REQUEST_ID = "X-Request-ID"
 UPLOADS = "/v1/uploads"
 UNROUTED = "(none)"
+STRANGERS = frozenset({"/sign-in", "/sign-out"})
+"""Where anybody may send a body before a key is known."""
+STRANGER_BYTES = 8_192
 CLIENT_GONE = 499
 """Counted where a client left before its request was whole; nobody is there to be sent it."""
 _SANE_ID = re.compile(r"[\w.:-]{1,128}")
@@ -104,12 +107,16 @@ class _Exchange:
     async def _forward(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
-            MutableHeaders(scope=message)[REQUEST_ID] = self.request_id
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self.request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
         await self._send(message)
 
 
 def _limit(scope: Scope, parts: Parts) -> int | None:
     settings = parts.wiring.settings
+    if scope["path"] in STRANGERS:
+        return STRANGER_BYTES
     if scope["path"].rstrip("/") == UPLOADS:
         return settings.upload_size_limit_bytes
     return settings.request_size_limit_bytes

@@ -34,7 +34,7 @@ _ALWAYS: tuple[type[RlmError], ...] = (
 )
 
 
-class Problem(BaseModel):
+class ErrorBody(BaseModel):
     """What went wrong: a stable code, one sentence, the request it happened to."""
 
     code: str = Field(examples=["SESSION_NOT_FOUND"])
@@ -46,7 +46,7 @@ class Problem(BaseModel):
 class Envelope(BaseModel):
     """Every response that is not 2xx."""
 
-    error: Problem
+    error: ErrorBody
 
 
 def request_id(scope: Scope) -> str:

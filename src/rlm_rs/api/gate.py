@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlm_rs.api.envelope import request_id
 from rlm_rs.api.parts import Parts, parts_of
+from rlm_rs.api.sign_in import cookie_of, signed_in
 from rlm_rs.core.errors import Forbidden, Unauthorized
 from rlm_rs.core.records import ApiKeyRecord, AuditRecord
 from rlm_rs.telemetry.logs import bind
@@ -39,7 +40,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         parts = parts_of(scope)
-        caller = await _identified(Headers(scope=scope), parts)
+        caller = await _identified(scope, parts)
         state = scope.setdefault("state", {})
         state["caller"] = caller
         bind(tenant_id=caller.tenant_id)
@@ -62,7 +63,10 @@ def _guarded(path: str) -> bool:
     return path in (PREFIX, MCP_PATH) or path.startswith((f"{PREFIX}/", f"{MCP_PATH}/"))
 
 
-async def _identified(headers: Headers, parts: Parts) -> ApiKeyRecord:
+async def _identified(scope: Scope, parts: Parts) -> ApiKeyRecord:
+    headers = Headers(scope=scope)
+    if "authorization" not in headers and (cookie := cookie_of(headers)):
+        return await signed_in(cookie, scope["method"], headers, parts.wiring)
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("Send a key: `Authorization: Bearer rlm_key_…`. `rlm keys create` makes one.")

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.types import Scope
 
+from rlm_rs.api.sign_in import OneTimeLinks
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.telemetry.metrics import Metrics
 from rlm_rs.wiring import Wiring
@@ -16,12 +17,16 @@ from rlm_rs.wiring import Wiring
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One per application, made when it starts. workers: those that run in this process, by name."""
+    """One per application, made when it starts. workers: those that run in this process, by name.
+
+    links: the sign-in links this process gave out and nobody has used yet.
+    """
 
     wiring: Wiring
     service: Service
     metrics: Metrics
     workers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    links: OneTimeLinks = field(default_factory=OneTimeLinks)
 
 
 def parts_of(scope: Scope) -> Parts:

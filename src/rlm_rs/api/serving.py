@@ -5,22 +5,24 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import uvicorn
 
 from rlm_rs.api.app import create_app
-from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.api.sign_in import OneTimeLinks
+from rlm_rs.core.errors import Unauthorized, ValidationFailed
 from rlm_rs.library import LOCAL_TENANT
 from rlm_rs.orchestrator.keys import SCOPES
-from rlm_rs.settings import Settings
+from rlm_rs.settings import KEY_FILE, SERVING_FILE, Settings
 from rlm_rs.telemetry.logs import configure_logging
 from rlm_rs.wiring import Wiring, wire
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
-KEY_FILE = "local.key"
 KEY_NAME = "local"
 
 Told = Callable[[str], None]
@@ -33,8 +35,10 @@ async def serve(settings: Settings, host: str, port: int, told: Told) -> None:
     listening = listen(host, port)
     wiring = wire(settings)
     told(f"RLM-RS at {_url(host, listening)} (API reference: {_url(host, listening)}/docs)")
+    links = OneTimeLinks()
     await _tell_key(wiring, host, told)
-    app = create_app(lambda: wiring)
+    await _tell_link(wiring, host, _url(host, listening), links, told)
+    app = create_app(lambda: wiring, links)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -42,7 +46,21 @@ async def serve(settings: Settings, host: str, port: int, told: Told) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    await uvicorn.Server(config).serve(sockets=[listening])
+    with _announced(settings.rlm_data_dir / SERVING_FILE, _url(host, listening)):
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextmanager
+def _announced(place: Path, url: str) -> Iterator[None]:
+    """While the server runs, other commands over its data directory find it."""
+    said = orjson.dumps({"url": url, "pid": os.getpid()})
+    place.write_bytes(said)
+    try:
+        yield
+    finally:
+        # another server may have been started since
+        if place.exists() and place.read_bytes() == said:
+            place.unlink()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -77,6 +95,20 @@ async def _tell_key(wiring: Wiring, host: str, told: Told) -> None:
     key = await wiring.create_key(LOCAL_TENANT, KEY_NAME, SCOPES)
     _keep(place, key)
     told(f"Key: {key} (kept in {place}; it is not shown again)")
+
+
+async def _tell_link(wiring: Wiring, host: str, url: str, links: OneTimeLinks, told: Told) -> None:
+    """On loopback, a link that signs one browser in with the key that is kept there."""
+    place = wiring.settings.rlm_data_dir / KEY_FILE
+    if not is_loopback(host) or not place.exists():
+        told(f"Web UI: {url}/ (sign in with a key)")
+        return
+    try:
+        kept = await wiring.check_key(place.read_text(encoding="utf-8").strip())
+    except Unauthorized:
+        told(f"Web UI: {url}/ (sign in with a key; the one in {place} is no longer good)")
+        return
+    told(f"Web UI: {url}/sign-in#{links.make(kept.key_hash)} (signs one browser in, for ten minutes)")
 
 
 def _keep(place: Path, key: str) -> None:

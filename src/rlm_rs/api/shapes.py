@@ -28,6 +28,7 @@ from rlm_rs.api.views import (
     EvaluationOut,
     ExecutionOut,
     ExecutionRow,
+    PageView,
     Readiness,
     Reason,
     SessionOut,
@@ -35,6 +36,7 @@ from rlm_rs.api.views import (
     SpanOut,
     SpanRefView,
     StepOut,
+    StructureOut,
     VerifiedOut,
 )
 from rlm_rs.core.citing import Citation
@@ -246,6 +248,19 @@ def span_out(text: str, ref: SpanRef) -> SpanOut:
 def span_ref(body: SpanRefBody) -> SpanRef:
     """The citation a client sent."""
     return SpanRef(**body.model_dump())
+
+
+def structure_out(document: Document, meta: Mapping[str, Any]) -> StructureOut:
+    """How a document's text is divided."""
+    structure = meta.get("structure", {})
+    return StructureOut(
+        doc_id=document.doc_id,
+        title=structure.get("title"),
+        char_length=document.char_length,
+        pages=[PageView.model_validate(page) for page in meta.get("pages", ())],
+        sections=structure.get("sections", []),
+        tables=meta.get("tables", []),
+    )
 
 
 def verified_out(ref: SpanRef, found: Verification, page: int | None) -> VerifiedOut:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from rlm_rs.core.corpus import IngestStatus
+from rlm_rs.core.execution import Event
 from rlm_rs.core.records import EvaluationStatus, ExecutionStatus, SessionStatus
 
 
@@ -249,7 +250,7 @@ class EventView(BaseModel):
 
     seq: int
     type: str
-    data: dict[str, Any]
+    data: Annotated[Event, Field(discriminator="type")]
 
 
 class EventPage(BaseModel):
@@ -264,6 +265,25 @@ class ToolsOut(BaseModel):
 
     tool_results: dict[str, dict[str, Any]]
     statuses: dict[str, str]
+
+
+class PageView(BaseModel):
+    """A page and the characters of the canonical text that it holds."""
+
+    page_num: int
+    start_char: int
+    end_char: int
+
+
+class StructureOut(BaseModel):
+    """How a document's text is divided. sections nest: each has title, level, start_char, end_char, page."""
+
+    doc_id: str
+    title: str | None = None
+    char_length: int
+    pages: list[PageView] = []
+    sections: list[dict[str, Any]] = []
+    tables: list[dict[str, Any]] = []
 
 
 class SpanOut(BaseModel):
@@ -344,34 +364,3 @@ class EvaluationOut(BaseModel):
     spend: EvaluationSpend
     created_at: datetime
     updated_at: datetime
-
-
-class AuditRow(BaseModel):
-    """One mutating request."""
-
-    at: datetime
-    request_id: str
-    key_id: str
-    method: str
-    path: str
-    status: int
-
-
-class AuditPage(BaseModel):
-    """The audit log, newest first; next_cursor is null at the end."""
-
-    entries: list[AuditRow]
-    next_cursor: str | None
-
-
-class Live(BaseModel):
-    """The process runs."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Ready(BaseModel):
-    """Everything it needs works; checks say what was found."""
-
-    status: Literal["ok"] = "ok"
-    checks: dict[str, str] = {}

@@ -87,6 +87,9 @@ def budgets_of(options: dict[str, Any], named: tuple[str, ...]) -> dict[str, int
     default=None,
     help="Index the files for search by words first, or do without; by default when a step first searches.",
 )
+@click.option(
+    "--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a self-contained report, too."
+)
 @click.option("--fresh", is_flag=True, help="Parse the files again even if they are known.")
 @click.option("--dry-run", is_flag=True, help="Parse, then show what would be asked; call no model.")
 @server_option

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rlm_rs.cli.amounts import count, seconds
@@ -14,11 +15,14 @@ from rlm_rs.cli.dry_run import say_plan
 from rlm_rs.cli.engine import Engine, EngineSession, open_engine
 from rlm_rs.cli.following import Following, interruptible
 from rlm_rs.cli.options import Shared
+from rlm_rs.cli.reporting import check_target, write_report
 from rlm_rs.cli.running import run
 from rlm_rs.cli.screen import Screen, open_screen
-from rlm_rs.cli.streams import is_terminal
+from rlm_rs.cli.streams import is_terminal, tell
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
+from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.library import RLM
 from rlm_rs.orchestrator.asks import AskOptions
 from rlm_rs.orchestrator.executions import Plan
 from rlm_rs.sandbox.protocol import ContextShape
@@ -43,6 +47,7 @@ class Request:
     quiet: bool = False
     as_json: bool = False
     jsonl: bool = False
+    html: str | None = None
 
     def options(self, earlier: Answer | None = None) -> AskOptions:
         """How it is to be answered. earlier: what it follows up."""
@@ -79,13 +84,30 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
     )
     async with engine:
         engine.check(request.question, **request.options())
+        reported = _reported(engine, request.html)
         following.listen(engine)
         earlier = await _earlier(engine, request.continue_from)
         session = await _prepared(engine, request, earlier, following.screen)
         options = request.options(earlier)
         if request.dry_run:
             return await session.aplan(request.question, **options)
-        return await following.outcome(session.aask(request.question, **options))
+        answer = await following.outcome(session.aask(request.question, **options))
+        if reported and request.html:
+            await write_report(reported, answer.execution_id, Path(request.html))
+            tell(f"report: {request.html}")
+        return answer
+
+
+def _reported(engine: Engine, target: str | None) -> RLM | None:
+    """What can report, if a report is wanted. Raises `ValidationFailed` before anything is paid."""
+    if target is None:
+        return None
+    if not isinstance(engine, RLM):
+        raise ValidationFailed(
+            reason="--html is for executions of this machine: a server has a page of its own."
+        )
+    check_target(Path(target))
+    return engine
 
 
 async def _earlier(engine: Engine, start: str | None) -> Answer | None:

@@ -12,10 +12,11 @@ from rlm_rs.version import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "ask": ("ask", "Answer a question over files, with citations."),
     "show": ("show", "Show an execution: its answer, citations and turns."),
+    "view": ("view", "Show an execution in a browser, or write it as one HTML file."),
     "list": ("listing", "List executions, newest first."),
     "resume": ("resume", "Go on with an execution that was interrupted."),
     "verify": ("verify", "Check citations against the stored texts."),
-    "serve": ("serve", "Serve the HTTP API, with its workers."),
+    "serve": ("serve", "Serve the web UI and the HTTP API, with their workers."),
     "mcp": ("mcp", "Serve the tools of MCP to an assistant."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "finetune": ("finetune", "Turn executions into training data."),

@@ -1,4 +1,4 @@
-"""`rlm serve`: the HTTP API and its workers in one process."""
+"""`rlm serve`: the web UI, the HTTP API and their workers in one process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from rlm_rs.cli.options import here_alone, shared_options
 
 
-@click.command("serve", short_help="Serve the HTTP API, with its workers.")
+@click.command("serve", short_help="Serve the web UI and the HTTP API, with their workers.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -19,9 +19,10 @@ from rlm_rs.cli.options import here_alone, shared_options
 @shared_options
 @click.pass_context
 def command(ctx: click.Context, host: str, port: int) -> int:
-    """Serve the HTTP API until interrupted, and do its work in the same process.
+    """Serve the web UI and the HTTP API until interrupted, and do their work in the same process.
 
-    On a loopback address the first start makes a key, prints it, and keeps it in the data directory. With
+    On a loopback address a link is printed that signs one browser in, once, within ten minutes. The first
+    start makes a key, prints it, and keeps it in the data directory; it signs in too. With
     WORKER_MODE=none only the API runs; `python -m rlm_rs.worker_entrypoint` then does the work.
     """
     import asyncio

@@ -34,7 +34,6 @@ from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionStatus
 from rlm_rs.core.spans import SpanRef
 from rlm_rs.orchestrator.asks import AskOptions, held_to, typed
 from rlm_rs.orchestrator.claims import CheckedClaim, Claim, agreeing
-from rlm_rs.orchestrator.event_log import event_of
 from rlm_rs.orchestrator.executions import ID_PREFIX, only_one
 from rlm_rs.orchestrator.ingestion import UNKNOWN_MIME, Progress
 from rlm_rs.orchestrator.verifying import Verification
@@ -149,7 +148,7 @@ class AsyncClient(Routes):
         from_page: list[tuple[int, Event]] = []
         cursor: str | None = None
         while page := await self.get_events(execution_id, PAGE_ROWS, cursor):
-            from_page += [(row.seq, event_of(row.data)) for row in page.events]
+            from_page += [(row.seq, row.data) for row in page.events]
             if len(page.events) < PAGE_ROWS:
                 break
             cursor = page.next_cursor

@@ -8,14 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from rlm_rs.api.views import (
-    CitationView,
-    DocumentView,
-    ExecutionOut,
-    ExecutionRow,
-    SessionOut,
-    VerifiedOut,
-)
+from rlm_rs.api.views import CitationView, DocumentView, ExecutionOut, ExecutionRow, SessionOut, VerifiedOut
 from rlm_rs.core.answers import Answer, CheckedCitation
 from rlm_rs.core.budget import Spend
 from rlm_rs.core.citing import ContextItem

@@ -63,8 +63,13 @@ async def create_key(
 
 async def check_key(keys: Keys, pepper: str, key: str, now: float | None = None) -> ApiKeyRecord:
     """The record of a key that is good now. Raises `Unauthorized` for one unknown, expired or revoked."""
+    return await good_key(keys, key_hash(key, pepper), now)
+
+
+async def good_key(keys: Keys, hashed: str, now: float | None = None) -> ApiKeyRecord:
+    """The record of a key that is good now, by its hash. Raises `Unauthorized`."""
     at = time.time() if now is None else now
-    found = await keys.find_key(key_hash(key, pepper))
+    found = await keys.find_key(hashed)
     if found is None or not is_good(found, at):
         raise Unauthorized
     if found.last_used_at is None or at - found.last_used_at >= MARK_USED_SECONDS:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import DocumentNotFound, SessionNotFound, ValidationFailed
 from rlm_rs.core.spans import SpanRef, checksum
@@ -29,6 +32,14 @@ async def read_span(
     start, end = min(start_char, document.char_length), min(end_char, document.char_length)
     text = await service.ports.texts.read(document, start, end)
     return text, SpanRef(tenant_id, session_id, doc_id, document.doc_index, start, end, checksum(text))
+
+
+async def read_structure(
+    tenant_id: str, session_id: str, doc_id: str, service: Service
+) -> tuple[Document, Mapping[str, Any]]:
+    """A document and how its text is divided (`meta.json`). Raises as `read_span` does."""
+    document = _document(await _corpus(tenant_id, session_id, service), doc_id)
+    return document, await service.ports.texts.meta(document)
 
 
 async def check_citation(tenant_id: str, ref: SpanRef, service: Service) -> tuple[Verification, int | None]:

@@ -53,6 +53,10 @@ class DocumentTexts:
                 return int(page["page_num"])
         return None
 
+    async def meta(self, document: Document) -> dict[str, Any]:
+        """How the text is divided (`meta.json`): structure, pages, tables; empty where nothing is kept."""
+        return await self._meta_of(document.meta_s3_uri) if document.meta_s3_uri else {}
+
     async def unchanged(self, document: Document) -> bool:
         """Whether the stored text is there and has the checksum it was stored with."""
         digest = hashlib.sha256()

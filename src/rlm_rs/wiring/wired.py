@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
 from rlm_rs.core.records import ApiKeyRecord, WorkItem, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
-from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key
+from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key, good_key
 from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import Evaluator, Ports, Service
 from rlm_rs.orchestrator.sessions import new_session_id
@@ -230,6 +231,14 @@ class Wiring:
     async def check_key(self, key: str) -> ApiKeyRecord:
         """The record of a key that is good now. Raises `Unauthorized`."""
         return await check_key(self.keys, self.pepper(), key)
+
+    async def good_key(self, hashed: str) -> ApiKeyRecord:
+        """The record of a key that is good now, by its hash. Raises `Unauthorized`."""
+        return await good_key(self.keys, hashed)
+
+    def secret_for(self, purpose: str) -> bytes:
+        """A secret of this installation for one purpose, the same in each of its processes."""
+        return hmac.digest(pepper(self.settings).encode(), f"purpose:{purpose}".encode(), "sha256")
 
     async def close(self) -> None:
         """End everything, in the reverse order of its making."""

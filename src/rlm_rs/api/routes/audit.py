@@ -10,7 +10,7 @@ from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Admin
 from rlm_rs.api.pages import Cursor, Limit
 from rlm_rs.api.parts import PartsDep
-from rlm_rs.api.views import AuditPage
+from rlm_rs.api.service_views import AuditPage
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 

@@ -13,7 +13,7 @@ from rlm_rs.api.gate import Reader
 from rlm_rs.api.pages import Cursor, Limit, growing_page, place_of
 from rlm_rs.api.parts import ServiceDep
 from rlm_rs.api.sse import HEADERS, frame, kept_alive
-from rlm_rs.api.views import EventPage
+from rlm_rs.api.views import EventPage, EventView
 from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.core.execution import Event, Finished
 from rlm_rs.orchestrator import executions
@@ -64,8 +64,8 @@ async def _page(
 ) -> EventPage:
     events = await service.ports.log.events(tenant_id, execution_id)
     rows, following = growing_page(events, cursor, limit)
-    shown = [{"seq": seq, "type": event.type, "data": event_data(event)} for seq, event in rows]
-    return EventPage.model_validate({"events": shown, "next_cursor": following})
+    shown = [EventView(seq=seq, type=event.type, data=event) for seq, event in rows]
+    return EventPage(events=shown, next_cursor=following)
 
 
 async def _frames(tenant_id: str, execution_id: str, after: int, service: Service) -> AsyncGenerator[bytes]:

@@ -14,14 +14,7 @@ from rlm_rs.api.parts import PartsDep, ServiceDep
 from rlm_rs.api.projections import code_log, steps_of
 from rlm_rs.api.schemas import ExecutionBody, WaitBody
 from rlm_rs.api.shapes import contexts_of, execution_out, execution_row, new_execution, status_of
-from rlm_rs.api.views import (
-    CodePage,
-    ContextsOut,
-    ExecutionOut,
-    ExecutionPage,
-    StartedOut,
-    StepPage,
-)
+from rlm_rs.api.views import CodePage, ContextsOut, ExecutionOut, ExecutionPage, StartedOut, StepPage
 from rlm_rs.core.errors import (
     ExecutionNotFound,
     IdempotencyConflict,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from rlm_rs.api.envelope import documented
 from rlm_rs.api.parts import Parts, PartsDep
-from rlm_rs.api.views import Live, Ready
+from rlm_rs.api.service_views import Live, Ready
 from rlm_rs.core.errors import NotFound, RlmError, ServiceNotReady
 from rlm_rs.core.records import WorkKind
 from rlm_rs.telemetry.metrics import CONTENT_TYPE

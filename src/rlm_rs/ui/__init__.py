@@ -1,0 +1,1 @@
+"""The web UI as built from `ui/`, and the self-contained report made of the same parts."""
