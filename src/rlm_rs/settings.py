@@ -233,7 +233,7 @@ def load_settings(**flags: Any) -> Settings:
 
 def _shown(name: str, given: Mapping[str, Any]) -> str:
     value = given.get(name.lower(), os.environ.get(name, ""))
-    return "…" if "KEY" in name or "PEPPER" in name else str(value)
+    return "…" if any(word in name for word in ("KEY", "PEPPER", "MCP_SERVERS")) else str(value)
 
 
 def _json_object(variable: str, text: str | None) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def test_failed_and_known_sub_calls_are_counted() -> None:
     assert told == "asked the sub-model 2 questions (1 known already, 1 failed) and ran 1 child execution"
 
 
+def test_calls_of_tools_are_counted_too() -> None:
+    told = what_happened(turn("rate('USD')", StepResult("finished"), subcall("tool"), subcall("tool")))
+    assert told == "made 2 tool calls"
+
+
 def test_an_error_says_its_line() -> None:
     step = StepResult("finished", error=StepError("STEP_ERROR", "NameError: name 'x' is not defined", line=3))
     told = what_happened(turn("print(x)", step))

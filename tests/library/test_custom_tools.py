@@ -166,7 +166,9 @@ def test_what_is_pure_is_called_once_for_all_and_what_is_not_each_time(
     )
     (first, made), _ = answer_of(counted.tools(), code)
     assert json.loads(first.text) == [[16, 16], 16, 2, 3]
-    assert [event.cache_hit for event in made] == [False, True, True, False, False]
+    # the two asked at once land in any order
+    assert sorted(event.cache_hit for event in made[:2]) == [False, True]
+    assert [event.cache_hit for event in made[2:]] == [True, False, False]
     (second, made), _ = answer_of(counted.tools(), code)
     assert json.loads(second.text) == [[16, 16], 16, 4, 5]
     assert [event.cache_hit for event in made][:3] == [True, True, True]
@@ -229,9 +231,9 @@ def test_a_recorded_call_is_not_made_again_after_a_restart(tmp_path: Path, paper
 
 def test_a_tool_that_is_gone_on_resume_is_a_failed_call(tmp_path: Path, paper: Path) -> None:
     data = tmp_path / "data"
-    model = ScriptedModel(
-        [step("print(rate('USD'))"), step("try:\n    rate('USD')\nexcept Exception as e:\n    FINAL(str(e))")]
-    )
+    again = step("try:\n    rate('USD')\nexcept Exception as e:\n    FINAL(str(e))")
+    # the second turn may have been asked for, and lost, before the stream was closed
+    model = ScriptedModel([step("print(rate('USD'))"), again, again])
     with RLM(provider=model, data_dir=data, tools=[rate]) as rlm:
         stream = rlm.stream("What?", paper)
         for event in stream:

@@ -22,6 +22,7 @@ from rlm_rs.core.pricing import Price
 from rlm_rs.orchestrator.answerer import answer
 from rlm_rs.orchestrator.completions import Completions
 from rlm_rs.orchestrator.event_log import EventLog, replayed
+from rlm_rs.orchestrator.output_schema import JsonSchemas
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.runners.image import CorpusImages
@@ -123,6 +124,7 @@ class Stage:
             sandbox=self.sandbox,
             completions=Completions(self.model, self.blobs, prices, BUCKET),
             texts=DocumentTexts(self.blobs),
+            schemas=JsonSchemas(),
             bucket=BUCKET,
             **self.options,
         )

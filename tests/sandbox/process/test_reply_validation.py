@@ -20,6 +20,7 @@ from rlm_rs.sandbox.protocol import (
     StepResult,
     StepUsage,
     SubcallRequest,
+    ToolDescription,
     View,
     to_json,
 )
@@ -251,6 +252,37 @@ def asked(**fields: Any) -> dict[str, Any]:
 )
 def test_requests_no_step_could_make_are_refused(requests: list[dict[str, Any]]) -> None:
     refused(body(requests=requests))
+
+
+ECHO = ToolDescription("echo", params=("text",), required=("text",), positional=1)
+
+
+def called(**fields: Any) -> dict[str, Any]:
+    return asked(kind="tool", called=True, tool="echo", arguments={"text": "a"}, **fields)
+
+
+def test_a_call_of_a_tool_there_is_comes_through() -> None:
+    request = parse(body(requests=[called()]), replace(STEP, tools=(ECHO,))).requests[0]
+    assert (request.tool, request.arguments) == ("echo", {"text": "a"})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        called() | {"tool": "shell"},
+        called() | {"tool": None},
+        called() | {"called": False},
+        called() | {"arguments": None},
+        called() | {"arguments": {"other": 1}},
+        called() | {"arguments": {"text": "a" * 200}},
+        called() | {"arguments": {"text": 2**70}},
+        asked(tool="echo"),
+        asked(arguments={"text": "a"}),
+    ],
+    ids=lambda request: str(request)[:80],
+)
+def test_calls_of_tools_no_step_could_make_are_refused(request_: dict[str, Any]) -> None:
+    refused(body(requests=[request_]), replace(STEP, tools=(ECHO,)))
 
 
 def test_a_suspension_at_nothing_is_refused() -> None:
