@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from rlm_rs.core.answers import Answer, ExecutionFailed
 from rlm_rs.core.corpus import Corpus, Document
-from rlm_rs.core.errors import ExecutionNotFound
+from rlm_rs.core.errors import ExecutionNotFound, ValidationFailed
 from rlm_rs.core.execution import Event, Finished, OutputMode, Run
 from rlm_rs.core.ports import ModelProvider
 from rlm_rs.core.records import ExecutionRecord
@@ -173,6 +173,8 @@ class RLM:
             if not fresh:
                 known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
+            if self._search and ports.search is None:
+                raise ValidationFailed(reason=f"Nothing can be indexed here: {wiring.search_detail}")
             corpus = known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
             return await index_documents(corpus, ports) if self._search else corpus
         finally:
