@@ -46,7 +46,7 @@ class FusedIndex:
             try:
                 await self._store.build(corpus, self._prefix(corpus))
             except ProviderFailed as error:
-                raise SearchFailed(reason=error.message) from error
+                raise SearchFailed(reason=error.message.rstrip(".")) from error
 
     async def query(
         self, corpus: Corpus, query: str, k: int, views: Sequence[View] | None = None
@@ -60,7 +60,7 @@ class FusedIndex:
         try:
             (vector,) = await self._embedder.embed([query[:MAX_QUERY_CHARS]])
         except ProviderFailed as error:
-            raise SearchFailed(reason=error.message) from error
+            raise SearchFailed(reason=error.message.rstrip(".")) from error
         by_meaning = await asyncio.to_thread(meanings.nearest, vector, pool, views)
         if wanted.phrases:
             # a quotation must occur, however close the meaning
