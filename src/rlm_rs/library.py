@@ -198,6 +198,8 @@ class RLM:
             if not fresh:
                 known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
+            if self._search and ports.search is None:
+                raise ValidationFailed(reason=f"Nothing can be indexed here: {wiring.search_detail}")
             corpus = known or await create_corpus(ingestion, found, ports.catalog, fingerprint, progress)
             return await index_documents(corpus, ports) if self._search else corpus
         finally:

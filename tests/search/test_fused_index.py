@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_rs.core.errors import ProviderFailed
+from rlm_rs.core.errors import SearchFailed
 from rlm_rs.core.ports import Blobs
 from rlm_rs.core.searching import SearchHit
 from rlm_rs.core.words import words_of
@@ -107,7 +107,7 @@ async def test_a_refused_key_is_said(made: Made) -> None:
     blobs = MemoryBlobs()
     corpus = await stored(blobs, TEXTS)
     index, _ = await made(blobs, keys=("another",))
-    with pytest.raises(ProviderFailed, match="OPENAI_API_KEY"):
+    with pytest.raises(SearchFailed, match="OPENAI_API_KEY"):
         await index.build(corpus)
 
 

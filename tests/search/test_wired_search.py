@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,3 +141,26 @@ async def test_what_searches_is_told(tmp_path: Path) -> None:
     wiring = wire(load_settings(rlm_data_dir=tmp_path))
     assert wiring.search_detail == "embedded"
     await wiring.close()
+
+
+WITHOUT_ENGINE = "import sys; sys.modules['tantivy'] = None; from rlm_rs.cli import main; main(sys.argv[1:])"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ((), 0, "deposit"),
+        (("--search",), 2, "pip install 'rlm-rs[search]'"),
+    ],
+)
+def test_without_the_engine_an_ask_works_and_only_what_needs_it_says_what_to_install(
+    notes: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RLM_DATA_DIR": str(tmp_path / "data")}
+    asked = ["ask", *options, "What is the deposit?", str(notes)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ENGINE, *asked], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

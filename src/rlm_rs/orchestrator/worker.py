@@ -240,7 +240,9 @@ class Worker:
     async def _ingest(self, item: WorkItem) -> None:
         try:
             await ingest_session(item.tenant_id, item.item_id, self._service)
-        except (ParserFailed, SearchFailed) as error:
+        except SearchFailed as error:
+            raise Retry(str(error.details.get("reason", error.message))) from error
+        except ParserFailed as error:
             raise Retry(error.message) from error
 
     async def _evaluate(self, item: WorkItem) -> None:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 
 from rlm_rs.core.corpus import Corpus
+from rlm_rs.core.errors import ProviderFailed, SearchFailed
 from rlm_rs.core.ports import Blobs, Embedder, SearchIndex
 from rlm_rs.core.searching import MAX_QUERY_CHARS, SearchHit, read_query
 from rlm_rs.sandbox.protocol import View
@@ -42,7 +43,10 @@ class FusedIndex:
     async def build(self, corpus: Corpus) -> None:
         await self._words.build(corpus)
         if not await self._store.is_built(self._prefix(corpus)):
-            await self._store.build(corpus, self._prefix(corpus))
+            try:
+                await self._store.build(corpus, self._prefix(corpus))
+            except ProviderFailed as error:
+                raise SearchFailed(reason=error.message.rstrip(".")) from error
 
     async def query(
         self, corpus: Corpus, query: str, k: int, views: Sequence[View] | None = None
@@ -53,7 +57,10 @@ class FusedIndex:
         wanted = read_query(query)
         if wanted.is_empty or views == ():
             return by_words
-        (vector,) = await self._embedder.embed([query[:MAX_QUERY_CHARS]])
+        try:
+            (vector,) = await self._embedder.embed([query[:MAX_QUERY_CHARS]])
+        except ProviderFailed as error:
+            raise SearchFailed(reason=error.message.rstrip(".")) from error
         by_meaning = await asyncio.to_thread(meanings.nearest, vector, pool, views)
         if wanted.phrases:
             # a quotation must occur, however close the meaning

@@ -47,11 +47,15 @@ class LocalIndexes:
 
     async def opened(self, corpus: Corpus, prefix: str, identity: str) -> OpenIndex:
         """The index below a URI prefix. Raises `SearchNotReady` where there is none, and `SearchFailed`."""
-        async with self._opening.setdefault(prefix, asyncio.Lock()):
-            known = self._open.get(prefix)
-            if known is None:
-                known = await self._open_now(self._folder(corpus) / identity, prefix)
-                self._open[prefix] = known
+        try:
+            async with self._opening.setdefault(prefix, asyncio.Lock()):
+                known = self._open.get(prefix)
+                if known is None:
+                    known = await self._open_now(self._folder(corpus) / identity, prefix)
+                    self._open[prefix] = known
+        finally:
+            if prefix not in self._open:
+                self._opening.pop(prefix, None)
         self._open.move_to_end(prefix)
         while len(self._open) > self._limits.open:
             self._opening.pop(self._open.popitem(last=False)[0], None)

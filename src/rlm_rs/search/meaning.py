@@ -79,11 +79,14 @@ class MeaningStore:
         done = set(await self._blobs.list(prefix))
         number = 0
         with tempfile.TemporaryDirectory(prefix="rlm_search_") as spool:
-            async for group in groups(self._blobs, readable(corpus), Path(spool)):
-                uri = f"{prefix}{number:06d}.npz"
-                if uri not in done:
-                    await self._blobs.put(uri, await self._embedded(group))
-                number += 1
+            try:
+                async for group in groups(self._blobs, readable(corpus), Path(spool)):
+                    uri = f"{prefix}{number:06d}.npz"
+                    if uri not in done:
+                        await self._blobs.put(uri, await self._embedded(group))
+                    number += 1
+            except BlobNotFound as error:
+                raise SearchFailed(reason=f"a text is missing ({error.message})") from error
         await self._blobs.put(f"{prefix}parts.json", orjson.dumps({"parts": number}))
 
     async def meanings(self, prefix: str) -> Meanings:

@@ -24,7 +24,7 @@ def make_search(settings: Settings, blobs: Blobs) -> SearchIndex | None:
 
 def search_detail(index: SearchIndex | None) -> str:
     """What searches, in words."""
-    return index.name if index else f"no engine: {MISSING.format(extra='search')}"
+    return index.name if index else f"there is no search engine; {MISSING.format(extra='search')}"
 
 
 def _embedded(settings: Settings, blobs: Blobs) -> SearchIndex | None:
