@@ -69,6 +69,10 @@ class Programs:
         assert made.returncode == 0, made.stderr
         return made.stdout.strip()
 
+    def said(self) -> str:
+        """The last of what the processes wrote, for a test that failed."""
+        return (self._folder / "log").read_text(errors="replace")[-8000:]
+
     def end(self) -> None:
         """End every process that still runs."""
         for process in self._started:
@@ -149,6 +153,9 @@ def programs(folder: Path, endpoint: str, prefix: str, bucket: str, **more: str)
     made = Programs(folder, endpoint, prefix, bucket, **more)
     try:
         yield made
+    except BaseException:
+        print(made.said())
+        raise
     finally:
         made.end()
 

@@ -205,6 +205,7 @@ class Worker:
                     return True
                 kept = await self._still_kept(item, doing, stop)
             if kept is None:
+                LOG.warning("the lease of %s %s was lost", item.kind, item.item_id)
                 return False
             await doing
             return True

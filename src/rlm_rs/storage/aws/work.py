@@ -26,8 +26,8 @@ LOOK_SECONDS = 5.0
 WAKE_UPS_REMEMBERED = 10_000
 ROUNDS = 4
 """Looks at the queues in one claim, when others have taken all that was found."""
-KEPT_SHARE = 0.5
-"""A renewal writes only when less of the lease than this is left; before that it reads."""
+KEPT_SHARE, KEPT_SECONDS = 0.5, 10.0
+"""A renewal writes when less of the lease, or of time, than this is left; before that it reads."""
 
 BY_WAIT, BY_LEASE = WORK.indexes
 FREE = "attribute_exists(#PK) AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)"
@@ -42,7 +42,8 @@ Held = tuple[WorkKind, str, str, str]
 class DynamoWork:
     """`core.ports.Work`. `clock` gives seconds since the epoch, alike in all processes.
 
-    `renew` leaves a lease alone while half of it is left, so that a heartbeat is mostly a read.
+    `renew` leaves a lease alone while half of it is left and that is long, so that a heartbeat is mostly a
+    read.
     """
 
     def __init__(
@@ -121,7 +122,8 @@ class DynamoWork:
         row = await self._row(item)
         if row is None or not _is_mine(row, owner, now):
             return None
-        if now + KEPT_SHARE * lease_seconds <= row["lease_until"] <= now + lease_seconds:
+        enough = max(KEPT_SHARE * lease_seconds, KEPT_SECONDS)
+        if now + enough <= row["lease_until"] <= now + lease_seconds:
             return _item(item.kind, row)
         changed = await self._change(item, owner, "SET #lease_until = :until", until=now + lease_seconds)
         wake_up = self._held.get(_held(item, owner))
