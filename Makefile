@@ -5,8 +5,7 @@ PYTEST_ARGS ?= -n 2
 # folders of tests that take their time, each with a target of its own
 SLOW = tests/durability
 
-.PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-durability test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
