@@ -15,6 +15,7 @@ SLOW = tests/durability
 .PHONY: help setup setup-ci test test-browser ui check-ui lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
 .PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
+.PHONY: help setup setup-ci test test-durability test-inspect lint types format docs check-docs examples lock wheel bench clean
 
 help: ## What there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

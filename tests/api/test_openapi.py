@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import pytest
 import schemathesis
 from api_server import Running
 from hypothesis import HealthCheck, Phase, settings
@@ -16,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from rlm_rs.api.app import create_app
+from rlm_rs.api.examples import examples
 
 CHECKS = (
     not_a_server_error,
@@ -24,11 +26,11 @@ CHECKS = (
     response_schema_conformance,
 )
 SCHEMA = schemathesis.openapi.from_dict(create_app().openapi())
-# waiting is all they do with a body that is right
-SLOW = ("/v1/chat/completions", "/v1/executions/{execution_id}/wait")
+# each body that is right is a whole execution: asked below, once as it is and once as a stream
+CHAT = "/v1/chat/completions"
 
 
-@SCHEMA.exclude(path=list(SLOW)).parametrize()
+@SCHEMA.exclude(path=CHAT).parametrize()
 @settings(
     max_examples=5,
     deadline=None,
@@ -41,6 +43,16 @@ def test_no_request_breaks_the_api(
 ) -> None:
     headers = {"Authorization": acme.headers["Authorization"]}
     case.call_and_validate(base_url=server.url, headers=headers, checks=list(CHECKS))
+
+
+@pytest.mark.parametrize("change", [{}, {"stream": True}, {"messages": []}, {"n": 0}, {"model": ""}])
+def test_a_chat_is_answered_as_described(
+    change: dict[str, Any], server: Running, acme: httpx2.Client
+) -> None:
+    body = {**examples()[f"POST {CHAT}"]["request"], **change}
+    headers = {"Authorization": acme.headers["Authorization"]}
+    case = SCHEMA[CHAT]["POST"].Case(body=body, headers=headers, media_type="application/json")
+    case.call_and_validate(base_url=server.url, checks=list(CHECKS))
 
 
 def test_every_route_says_what_it_is() -> None:

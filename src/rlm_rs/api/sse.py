@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 
@@ -13,6 +14,21 @@ MAX_LIFE_SECONDS = 3600.0
 HEARTBEAT = b": heartbeat\n\n"
 _CLOSING: set[asyncio.Future[None]] = set()
 """Sources that are closing: the event loop itself keeps no task alive."""
+
+STREAM = "text/event-stream"
+_TEXT = {"type": "string"}
+STREAMED: dict[str, Any] = {
+    STREAM: {
+        "schema": {
+            "type": "object",
+            "title": "Event",
+            "description": "one event of the stream; data is JSON",
+            "required": ["data"],
+            "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT},
+        }
+    }
+}
+"""How a stream stands in the API's description."""
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 

@@ -24,7 +24,7 @@ from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
 from rlm_rs.api.shapes import chat_execution, chat_session
-from rlm_rs.api.sse import HEADERS, frame, kept_alive
+from rlm_rs.api.sse import HEADERS, STREAM, STREAMED, frame, kept_alive
 from rlm_rs.core.errors import (
     BudgetExceeded,
     ParserFailed,
@@ -44,7 +44,13 @@ READY_SECONDS = 600.0
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 1.0
 GRACE_SECONDS = 60.0
 DONE = b"data: [DONE]\n\n"
-_ERRORS = documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed),
+    200: {
+        "content": STREAMED,
+        "description": "a completion, or with `stream` its chunks",
+    },
+}
 
 
 @router.get("/models", responses=documented())
@@ -54,14 +60,14 @@ async def list_models(caller: Reader, parts: PartsDep) -> dict[str, Any]:
     return {"object": "list", "data": [model_entry(name) for name in names]}
 
 
-@router.post("/chat/completions", response_model=None, responses=_ERRORS)
+@router.post("/chat/completions", response_model=None, responses=_RESPONSES)
 async def complete(body: ChatBody, caller: Writer, parts: PartsDep) -> Response | dict[str, Any]:
     """Answer a chat. Long messages become documents, the last user message is the question; `stream` sends
     the turns as reasoning and the answer as content. Citations stand in the message beside the content."""
     run = await _begun(asked(body.messages), body, caller.tenant_id, parts)
     if body.stream:
         frames = _frames(run, body, caller.tenant_id, parts.service)
-        return StreamingResponse(kept_alive(frames), media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
     return completion(await _ended(run, caller.tenant_id, parts.service), body.model)
 
 

@@ -12,7 +12,7 @@ from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Reader
 from rlm_rs.api.pages import Cursor, Limit, growing_page, place_of
 from rlm_rs.api.parts import ServiceDep
-from rlm_rs.api.sse import HEADERS, frame, kept_alive
+from rlm_rs.api.sse import HEADERS, STREAM, STREAMED, frame, kept_alive
 from rlm_rs.api.views import EventPage, EventView
 from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.core.execution import Event, Finished
@@ -22,7 +22,6 @@ from rlm_rs.orchestrator.ports import Service
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
-STREAM = "text/event-stream"
 START = -1
 
 
@@ -32,7 +31,7 @@ START = -1
     responses={
         **documented(ExecutionNotFound),
         200: {
-            "content": {STREAM: {"schema": {"type": "string"}}},
+            "content": STREAMED,
             "description": "a page, or with `Accept: text/event-stream` a stream",
         },
         204: {"description": "a stream was asked for, and the execution has ended with nothing more to send"},
