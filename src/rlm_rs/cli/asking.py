@@ -17,7 +17,7 @@ from rlm_rs.cli.options import Shared
 from rlm_rs.cli.reporting import check_target, write_report
 from rlm_rs.cli.running import run
 from rlm_rs.cli.screen import Screen, open_screen
-from rlm_rs.cli.streams import is_terminal, tell
+from rlm_rs.cli.streams import is_terminal
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
 from rlm_rs.core.execution import OutputMode
@@ -85,7 +85,7 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
         answer = await following.outcome(asked)
         if request.html:
             await write_report(rlm, answer.execution_id, Path(request.html))
-            tell(f"report: {request.html}")
+            following.screen.line("wrote", request.html)
         return answer
 
 
