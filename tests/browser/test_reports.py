@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from browsing import ROOT, expect_picked
+from browsing import ROOT, expect_picked, rlm_serve
 from playwright.sync_api import Page, expect
 
 CORPUS = ROOT / "examples/corpus/agreements"
@@ -53,3 +53,15 @@ def test_view_writes_the_same_where_no_server_runs(page: Page, tmp_path: Path) -
     page.goto(address)
     expect(page.locator("mark.picked").first).to_be_visible()
     assert rlm(tmp_path, "view", execution_id, "--html", "-").startswith("<!doctype html>")
+
+
+def test_view_leads_into_the_page_of_a_running_server(page: Page, tmp_path: Path) -> None:
+    rlm(tmp_path, "ask", "On what notice does the lease end?", str(CORPUS / "cold_store_lease.md"))
+    execution_id = rlm(tmp_path, "list", "--json").partition('"execution_id": "')[2].partition('"')[0]
+    with rlm_serve(tmp_path, {"LLM_PROVIDER": "fake"}) as link:
+        page.goto(link)
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(rlm(tmp_path, "view", execution_id).strip())
+        expect(page.locator("mark.picked").first).to_be_visible()
+        assert page.url.endswith(f"/executions/{execution_id}")
+    assert rlm(tmp_path, "view", execution_id).startswith("file:")

@@ -18,7 +18,7 @@ from rlm_rs.cli.options import Shared
 from rlm_rs.cli.reporting import check_target, write_report
 from rlm_rs.cli.running import run
 from rlm_rs.cli.screen import Screen, open_screen
-from rlm_rs.cli.streams import is_terminal, tell
+from rlm_rs.cli.streams import is_terminal
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
 from rlm_rs.core.errors import ValidationFailed
@@ -94,7 +94,7 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
         answer = await following.outcome(session.aask(request.question, **options))
         if reported and request.html:
             await write_report(reported, answer.execution_id, Path(request.html))
-            tell(f"report: {request.html}")
+            following.screen.line("wrote", request.html)
         return answer
 
 
