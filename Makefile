@@ -5,20 +5,15 @@ PYTEST_ARGS ?= -n 2
 # the AWS emulator of test-aws and bench-aws has an environment of its own
 EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
-.PHONY: help setup setup-ci test test-notebooks test-inspect lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-datasets test-inspect lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
 # folders of tests that take their time, each with a target of its own
 SLOW = tests/durability
 
-.PHONY: help setup setup-ci test test-durability lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-browser ui check-ui lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-inspect lint types format docs check-docs examples lock wheel bench clean
-.PHONY: help setup setup-ci test test-inspect emulator test-aws lint lint-infra lambda-zip types format docs check-docs examples lock wheel bench bench-aws clean
-.PHONY: help setup setup-ci test test-durability test-inspect lint types format docs check-docs examples lock wheel bench clean
+.PHONY: help setup setup-ci test test-durability test-notebooks test-datasets emulator test-aws test-browser \
+	ui check-ui test-inspect lint lint-infra lambda-zip types format docs check-docs examples lock wheel \
+	bench bench-aws clean
 
 help: ## What there is to make
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 28
 
 setup: ## Prepare the environment
 	@sh scripts/bootstrap.sh "$(RLM_VENV)" --dev
@@ -34,8 +29,10 @@ test-durability: setup ## Kill the service's processes and see that nothing is l
 
 test-notebooks: setup-ci ## Run the notebooks in examples/
 	$(PYTHON) -m pytest tests/notebooks
+
 test-datasets: setup-ci ## Load what is built with the datasets library, offline
 	RLM_TEST_DATASETS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 $(PYTHON) -m pytest tests/datasets
+
 emulator: setup
 	@sh scripts/emulator.sh "$(EMULATOR_VENV)" $(PYTHON)
 
@@ -53,6 +50,7 @@ check-ui: ui ## Fail if the committed build is not what ui/ builds
 	cd ui && npm run --silent test
 	@test -z "$$(git status --porcelain -- ui src/rlm_rs/ui)" || \
 		{ git status --short -- ui src/rlm_rs/ui; echo "commit what \`make ui\` builds"; exit 1; }
+
 test-inspect: ## Run a suite by Inspect, in an environment of its own
 	@test -x "$(RLM_VENV)-inspect/bin/inspect" || python3 -m venv "$(RLM_VENV)-inspect"
 	"$(RLM_VENV)-inspect/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/inspect/requirements.txt
