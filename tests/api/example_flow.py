@@ -54,6 +54,7 @@ def flow(client: httpx2.Client) -> dict[str, dict[str, Any]]:
     until(lambda: client.get(f"/v1/sessions/{session}").json()["readiness"]["ready"])
     doc_id = go.do("GET /v1/sessions/{session_id}", session_id=session)["docs"][0]["doc_id"]
     go.do("GET /v1/sessions", query="?limit=1")
+    go.do("GET /v1/sessions/{session_id}/docs/{doc_id}/structure", session_id=session, doc_id=doc_id)
     asked = _answerer(go, session)
     _runtime(go, session)
     span = {"session_id": session, "doc_id": doc_id, "start_char": 33, "end_char": 94}
@@ -62,6 +63,9 @@ def flow(client: httpx2.Client) -> dict[str, dict[str, Any]]:
     message = {"role": "user", "content": f"{LEASE}\n{QUESTION}"}
     go.do("POST /v1/chat/completions", {"model": "rlm", "messages": [message]})
     go.do("GET /v1/models")
+    go.do("GET /v1/whoami")
+    token = go.do("POST /v1/sign-in-links")["token"]
+    go.do("POST /sign-in", {"token": token})
     go.do("GET /v1/audit", query="?limit=2")
     go.do("GET /health/live")
     go.do("GET /health/ready")
@@ -80,6 +84,9 @@ def _answerer(go: Flow, session: str) -> str:
     go.do("GET /v1/executions", query=f"?limit=1&session_id={session}")
     for what in ("steps", "code", "events"):
         go.do(f"GET {place}/{what}", query="?limit=1", execution_id=asked)
+    reference = {"reference_answers": ["six months' written notice"], "timeout_seconds": 30}
+    go.do(f"POST {place}/evaluation/recompute", reference, execution_id=asked)
+    go.do(f"GET {place}/evaluation", execution_id=asked)
     contexts = {"question": QUESTION, "options": {"output_mode": "CONTEXTS"}}
     made = go.client.post(f"/v1/sessions/{session}/executions", json=contexts).json()["execution_id"]
     ended(go.client, made)

@@ -73,7 +73,7 @@ def attempts(theirs: Holdings) -> list[Attempt]:
         "/v1/executions/{execution_id}/tools/resolve": {"tool_requests": {}},
     }
     ids = [
-        {"session_id": theirs.session_id, "execution_id": execution_id}
+        {"session_id": theirs.session_id, "execution_id": execution_id, "doc_id": theirs.doc_id}
         for execution_id in (theirs.execution_id, theirs.runtime_id)
     ]
     routes = [

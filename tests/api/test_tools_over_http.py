@@ -31,7 +31,7 @@ def test_an_executions_steps_and_a_clients_own_call_them(tmp_path: Path) -> None
         ]
         assert entries[1]["content"]["prompt"] == 'far_echo(text="ab", times=2)'
         trace = client.get(f"/v1/executions/{execution_id}/trace").json()
-        assert trace["turns"][0]["tool_results"][0]["text"] == '{"said": "abab"}'
+        assert trace["turns"][0]["tool_results"]["llm"]["0.0"]["text"] == '{"said": "abab"}'
         runtime = client.post(f"/v1/sessions/{session_id}/executions/runtime").json()["execution_id"]
         code = {"code": "try:\n    far_refuse()\nexcept Exception as e:\n    print(e)"}
         stepped = client.post(f"/v1/executions/{runtime}/steps", json=code).json()

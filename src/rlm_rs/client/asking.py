@@ -53,8 +53,8 @@ FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.05, 2.0
 class AsyncClient(Routes):
     """A server of the HTTP API with the library's names and results; the routes themselves are methods too.
 
-    root_model, sub_model, budgets, context_shape: as of `RLM`. ttl_minutes: how long the sessions live that
-    it makes. Errors are the library's, by the code the server names; `ServerUnreachable` and
+    root_model, sub_model, budgets, context_shape: as of `RLM`. search: whether the sessions it makes get a search
+    index (None: as the server's default is). ttl_minutes: how long they live. Errors are the library's, by the code the server names; `ServerUnreachable` and
     `ServerUnreadable` besides.
     """
 
@@ -67,6 +67,7 @@ class AsyncClient(Routes):
         sub_model: str | None = None,
         budgets: Mapping[str, Any] | None = None,
         context_shape: ContextShape = "documents",
+        search: bool | None = None,
         ttl_minutes: int = DAY_MINUTES,
         seconds: float = 60.0,
         max_retries: int = 4,
@@ -76,6 +77,7 @@ class AsyncClient(Routes):
         self._models = {name: model for name, model in named.items() if model}
         self._budgets = dict(budgets or {})
         self._context_shape = context_shape
+        self._session_options = None if search is None else {"enable_search": search}
         self._ttl_minutes = ttl_minutes
 
     async def ask(
@@ -124,7 +126,7 @@ class AsyncClient(Routes):
             docs = await self._sent([source for source in sources if source.failure is None], sent)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
-        made = await self.create_session(docs, ttl_minutes=self._ttl_minutes)
+        made = await self.create_session(docs, ttl_minutes=self._ttl_minutes, options=self._session_options)
         left = tuple(
             _unsent(source, len(docs) + number)
             for number, source in enumerate(source for source in sources if source.failure)

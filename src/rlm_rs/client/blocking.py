@@ -48,6 +48,7 @@ class ClientOptions(TypedDict, total=False):
     sub_model: str
     budgets: Mapping[str, Any]
     context_shape: ContextShape
+    search: bool | None
     ttl_minutes: int
     seconds: float
     max_retries: int

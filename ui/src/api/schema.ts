@@ -98,6 +98,11 @@ export interface components {
              */
             max_step_seconds: number;
             /**
+             * Max Tool Calls
+             * @default 100
+             */
+            max_tool_calls: number;
+            /**
              * Max Tool Requests Per Step
              * @default 25
              */
@@ -147,6 +152,8 @@ export interface components {
             max_step_memory_mb?: number | null;
             /** Max Step Seconds */
             max_step_seconds?: number | null;
+            /** Max Tool Calls */
+            max_tool_calls?: number | null;
             /** Max Tool Requests Per Step */
             max_tool_requests_per_step?: number | null;
             /** Max Total Llm Prompt Chars */
@@ -521,6 +528,133 @@ export interface components {
             request_id: string;
         };
         /**
+         * EvaluationCallView
+         * @description One paid call of an evaluation.
+         */
+        EvaluationCallView: {
+            /** Cache Hit */
+            cache_hit: boolean;
+            /** Cost Usd */
+            cost_usd: number | null;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Model */
+            model: string;
+            /** Output Tokens */
+            output_tokens: number;
+            /** Purpose */
+            purpose: string;
+        };
+        /**
+         * EvaluationOut
+         * @description How good an answer is. Scores are from 0 to 1, null with a reason in skip_reasons.
+         *
+         *     judge_metrics, judge_details and reference_scores: by whose answer it is, `answerer` or `baseline`.
+         */
+        EvaluationOut: {
+            /** Answer */
+            answer: string | null;
+            /** Baseline Answer */
+            baseline_answer: string | null;
+            /** Baseline Context Window */
+            baseline_context_window: number | null;
+            /** Baseline Input Tokens */
+            baseline_input_tokens: number | null;
+            /** Baseline Model */
+            baseline_model: string | null;
+            /**
+             * Baseline Skip Reason
+             * @example CONTEXT_WINDOW_EXCEEDED
+             */
+            baseline_skip_reason: string | null;
+            /**
+             * Baseline Status
+             * @example COMPLETED
+             * @example SKIPPED
+             */
+            baseline_status: string;
+            /** Calls */
+            calls: components["schemas"]["EvaluationCallView"][];
+            /** Contexts Used */
+            contexts_used: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Evaluation Id */
+            evaluation_id: string;
+            /** Execution Id */
+            execution_id: string;
+            /** Failure */
+            failure: string | null;
+            /** Judge Details */
+            judge_details: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /** Judge Metrics */
+            judge_metrics: {
+                [key: string]: {
+                    [key: string]: number | null;
+                };
+            };
+            /** Judge Model */
+            judge_model: string | null;
+            /** Question */
+            question: string;
+            /** Reference Answers */
+            reference_answers: string[];
+            /** Reference Scores */
+            reference_scores: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /** Revision */
+            revision: number;
+            /** Session Id */
+            session_id: string;
+            /** Skip Reasons */
+            skip_reasons: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
+            spend: components["schemas"]["EvaluationSpend"];
+            status: components["schemas"]["EvaluationStatus"];
+            /** Tenant Id */
+            tenant_id: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * EvaluationSpend
+         * @description What an evaluation cost, apart from its execution; cost_usd is null if a price is unknown.
+         */
+        EvaluationSpend: {
+            /** Cache Hits */
+            cache_hits: number;
+            /** Calls */
+            calls: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+            /** Input Tokens */
+            input_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+        };
+        /**
+         * EvaluationStatus
+         * @description Life of an evaluation. RUNNING also while it waits for a worker.
+         * @enum {string}
+         */
+        EvaluationStatus: "RUNNING" | "COMPLETED" | "FAILED";
+        /**
          * EventPage
          * @description Events; next_cursor goes on after the last one, also when more is yet to come.
          */
@@ -560,7 +694,8 @@ export interface components {
          *
          *     views, texts: what it runs over (None and empty: all documents of the session).
          *     depth: 0 for one a user started, 1 for its children.
-         *     output_schema: JSON Schema that the answer satisfies. options: what its surface was asked for besides.
+         *     search_enabled: whether step code may search by words. output_schema: JSON Schema that the answer
+         *     satisfies. tools: custom tools its steps can call. options: what its surface was asked for besides.
          */
         Execution: {
             /**
@@ -575,6 +710,7 @@ export interface components {
              *       "max_stdout_chars": 15000,
              *       "max_step_memory_mb": 512,
              *       "max_step_seconds": 30,
+             *       "max_tool_calls": 100,
              *       "max_tool_requests_per_step": 25,
              *       "max_total_llm_prompt_chars": 2000000,
              *       "max_total_seconds": 180,
@@ -625,6 +761,11 @@ export interface components {
             parent?: components["schemas"]["Parent"] | null;
             /** Question */
             question: string;
+            /**
+             * Search Enabled
+             * @default false
+             */
+            search_enabled: boolean;
             /** Session Id */
             session_id: string;
             /** Tenant Id */
@@ -634,6 +775,11 @@ export interface components {
              * @default []
              */
             texts: string[];
+            /**
+             * Tools
+             * @default []
+             */
+            tools: components["schemas"]["ToolDescription"][];
             /** Views */
             views?: components["schemas"]["View"][] | null;
         };
@@ -672,10 +818,17 @@ export interface components {
              * @example Which agreements renew automatically?
              */
             question: string;
+            /**
+             * Reference Answers
+             * @description right answers, to score this one against when it is evaluated
+             */
+            reference_answers?: string[] | null;
         };
         /**
          * ExecutionOptionsBody
          * @description How an execution is answered. synchronous: the response waits, up to the timeout, for the end.
+         *
+         *     evaluate: whether its answer is evaluated afterwards; by default as ENABLE_EVAL_JUDGE has it.
          */
         ExecutionOptionsBody: {
             /**
@@ -684,6 +837,8 @@ export interface components {
              * @enum {string}
              */
             context_shape: "documents" | "text";
+            /** Evaluate */
+            evaluate?: boolean | null;
             /**
              * Output Mode
              * @default ANSWER
@@ -766,6 +921,8 @@ export interface components {
              */
             started_at: string;
             status: components["schemas"]["ExecutionStatus"];
+            /** Trace S3 Uri */
+            trace_s3_uri?: string | null;
             /** Value */
             value?: unknown;
         };
@@ -806,6 +963,11 @@ export interface components {
              */
             started_at: string;
             status: components["schemas"]["ExecutionStatus"];
+            /**
+             * Tenant Id
+             * @default
+             */
+            tenant_id: string;
             /** Turns */
             turns: number;
         };
@@ -1012,6 +1174,24 @@ export interface components {
             message: string;
         };
         /**
+         * RecomputeBody
+         * @description An evaluation to make, or to make again. recompute_baseline: ask the baseline afresh.
+         */
+        RecomputeBody: {
+            /**
+             * Recompute Baseline
+             * @default false
+             */
+            recompute_baseline: boolean;
+            /** Reference Answers */
+            reference_answers?: string[] | null;
+            /**
+             * Timeout Seconds
+             * @default 60
+             */
+            timeout_seconds: number;
+        };
+        /**
          * ResolveBody
          * @description Requests to answer.
          */
@@ -1025,7 +1205,8 @@ export interface components {
          *
          *     exhausted: the status to end with, when this was the one question for a best answer.
          *     state: what replaces the state kept so far, where a client writes the code. cached_at: URI of the call's
-         *     record in the call cache. cost_usd is None when the model's price is unknown.
+         *     record in the call cache. cost_usd is None when the model's price is unknown. prompt_sha256 is over the
+         *     messages that were sent, empty where none were.
          */
         RootReplied: {
             /**
@@ -1064,6 +1245,11 @@ export interface components {
              * @default 0
              */
             prompt_chars: number;
+            /**
+             * Prompt Sha256
+             * @default
+             */
+            prompt_sha256: string;
             /**
              * Prompt Version
              * @default
@@ -1450,6 +1636,11 @@ export interface components {
              */
             spans: number;
             /**
+             * Tool Calls
+             * @default 0
+             */
+            tool_calls: number;
+            /**
              * Turns
              * @default 0
              */
@@ -1796,15 +1987,20 @@ export interface components {
         };
         /**
          * SubcallRequest
-         * @description A sub-model call, child execution or search that step code asks for.
+         * @description A sub-model call, child execution, search or call of a custom tool that step code asks for.
          *
          *     key: the code's own name for a queued request; `<turn>.<position>` for a call that returns.
          *     called: True for calls that return (the step is suspended at them), False for queued requests.
-         *     prompt: the prompt (llm), the question (rlm) or the query (search).
+         *     prompt: the prompt (llm), the question (rlm), the query (search) or the call as text (tool).
          *     views, text: what a child execution runs over (both None: all documents of the parent).
-         *     schema: JSON Schema the reply must satisfy.
+         *     schema: JSON Schema the reply must satisfy. tool: the custom tool; arguments: what it
+         *     is given, by name.
          */
         SubcallRequest: {
+            /** Arguments */
+            arguments?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Called
              * @default false
@@ -1825,7 +2021,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "llm" | "rlm" | "search";
+            kind: "llm" | "rlm" | "search" | "tool";
             /** Max Tokens */
             max_tokens?: number | null;
             /** Metadata */
@@ -1847,6 +2043,8 @@ export interface components {
             temperature: number;
             /** Text */
             text?: string[] | null;
+            /** Tool */
+            tool?: string | null;
             /** Views */
             views?: components["schemas"]["View"][] | null;
         };
@@ -1902,6 +2100,7 @@ export interface components {
              *       "searches": 0,
              *       "seconds": 0,
              *       "spans": 0,
+             *       "tool_calls": 0,
              *       "turns": 0
              *     }
              */
@@ -1918,7 +2117,8 @@ export interface components {
          * SubcallResult
          * @description The answer to one `SubcallRequest`. `digest` is that of the request it answers.
          *
-         *     A failed call has status "error", `text` saying so in one line, and `meta["error"]` with its code.
+         *     A failed call has status "error", `text` saying so in one line, and `meta["error"]` with its code. What a
+         *     custom tool returned is `text`, as JSON.
          */
         SubcallResult: {
             /** Digest */
@@ -1956,6 +2156,53 @@ export interface components {
             text?: string | null;
             /** Type */
             type: string;
+        };
+        /**
+         * ToolDescription
+         * @description A custom tool as step code calls it: a function whose arguments and result are JSON.
+         *
+         *     params: names of the parameters in order, of which the first `positional` may be given by place.
+         *     signature: for people, from the opening bracket on. version: changes when the tool does. pure: the same
+         *     arguments always give the same result, so that a result may be kept.
+         */
+        ToolDescription: {
+            /**
+             * Doc
+             * @default
+             */
+            doc: string;
+            /** Name */
+            name: string;
+            /**
+             * Params
+             * @default []
+             */
+            params: string[];
+            /**
+             * Positional
+             * @default 0
+             */
+            positional: number;
+            /**
+             * Pure
+             * @default false
+             */
+            pure: boolean;
+            /**
+             * Required
+             * @default []
+             */
+            required: string[];
+            /**
+             * Signature
+             * @default ()
+             */
+            signature: string;
+            /**
+             * Version
+             * @default
+             */
+            version: string;
         };
         /**
          * ToolRequestsBody
@@ -2033,6 +2280,8 @@ export interface components {
          */
         VerifiedOut: {
             char_range?: components["schemas"]["CharRange"] | null;
+            /** Page */
+            page?: number | null;
             /** Reason */
             reason?: string | null;
             /** Source Name */
@@ -2132,6 +2381,10 @@ export type DocumentView = components['schemas']['DocumentView'];
 export type Earlier = components['schemas']['Earlier'];
 export type Envelope = components['schemas']['Envelope'];
 export type ErrorBody = components['schemas']['ErrorBody'];
+export type EvaluationCallView = components['schemas']['EvaluationCallView'];
+export type EvaluationOut = components['schemas']['EvaluationOut'];
+export type EvaluationSpend = components['schemas']['EvaluationSpend'];
+export type EvaluationStatus = components['schemas']['EvaluationStatus'];
 export type EventPage = components['schemas']['EventPage'];
 export type EventView = components['schemas']['EventView'];
 export type Exchange = components['schemas']['Exchange'];
@@ -2155,6 +2408,7 @@ export type Problem = components['schemas']['Problem'];
 export type Readiness = components['schemas']['Readiness'];
 export type Ready = components['schemas']['Ready'];
 export type Reason = components['schemas']['Reason'];
+export type RecomputeBody = components['schemas']['RecomputeBody'];
 export type ResolveBody = components['schemas']['ResolveBody'];
 export type RootReplied = components['schemas']['RootReplied'];
 export type RuntimeBody = components['schemas']['RuntimeBody'];
@@ -2192,6 +2446,7 @@ export type SubcallRequest = components['schemas']['SubcallRequest'];
 export type SubcallResolved = components['schemas']['SubcallResolved'];
 export type SubcallResult = components['schemas']['SubcallResult'];
 export type TextPart = components['schemas']['TextPart'];
+export type ToolDescription = components['schemas']['ToolDescription'];
 export type ToolRequestsBody = components['schemas']['ToolRequestsBody'];
 export type ToolsOut = components['schemas']['ToolsOut'];
 export type UploadOut = components['schemas']['UploadOut'];

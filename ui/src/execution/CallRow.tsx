@@ -4,7 +4,7 @@ import { type Call, failed } from "../fold/readings";
 import { Copy, LongText, RawJson } from "../parts/small";
 import { cost, oneLine, plural, seconds, short } from "../text/amounts";
 
-const KINDS = { llm: "sub model", rlm: "child execution", search: "search" } as const;
+const KINDS = { llm: "sub model", rlm: "child execution", search: "search", tool: "tool" } as const;
 
 /** A sub-call on one line, with all of it below when opened. */
 export function CallRow({ call, open = false }: { call: Call; open?: boolean }) {

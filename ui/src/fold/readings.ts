@@ -48,7 +48,7 @@ export function turnFailed(turn: Turn): boolean {
 
 /** Something that took time, in seconds since the epoch. */
 export interface Stretch {
-  kind: "root" | "step" | "llm" | "rlm" | "search";
+  kind: "root" | "step" | "llm" | "rlm" | "search" | "tool";
   turn: number;
   key: string;
   begin: number;

@@ -167,6 +167,7 @@ const SUMMED = [
   "llm_subcalls",
   "rlm_subcalls",
   "searches",
+  "tool_calls",
   "spans",
   "prompt_chars",
   "input_tokens",
