@@ -53,9 +53,9 @@ FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.05, 2.0
 class AsyncClient(Routes):
     """A server of the HTTP API with the library's names and results; the routes themselves are methods too.
 
-    root_model, sub_model, budgets, context_shape: as of `RLM`. search: whether the sessions it makes get a search
-    index (None: as the server's default is). ttl_minutes: how long they live. Errors are the library's, by the code the server names; `ServerUnreachable` and
-    `ServerUnreadable` besides.
+    root_model, sub_model, budgets, context_shape: as of `RLM`. search: whether the sessions it makes get a
+    search index (None: as the server's default is). ttl_minutes: how long they live. Errors are the
+    library's, by the code the server names; `ServerUnreachable` and `ServerUnreadable` besides.
     """
 
     def __init__(

@@ -36,6 +36,7 @@ export function CallTable({ run, revision, picked }: { run: Run; revision: numbe
             <option value="llm">sub model</option>
             <option value="rlm">children</option>
             <option value="search">searches</option>
+            <option value="tool">tools</option>
           </select>
         </label>
         <label>
