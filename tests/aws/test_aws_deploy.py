@@ -224,7 +224,7 @@ def test_the_command_says_all_of_it_and_ends_with_one_code(
     assert "\n        -> Deploy the stack, or run `rlm deploy create`." in missing.stdout
     assert programs.run("deploy", "create").returncode == 0
     well = programs.run("deploy", "check")
-    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All 16 checks passed.")
+    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All 18 checks passed.")
     as_json: dict[str, Any] = json.loads(programs.run("deploy", "check", "--json").stdout)
     assert as_json["ok"] is True
     assert len(as_json["checks"]) == 16

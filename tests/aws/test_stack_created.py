@@ -61,7 +61,8 @@ def stack(account: Account, emulator: AwsEmulator, bucket: str) -> dict[str, Any
 def test_it_is_created_with_all_that_the_service_needs(stack: dict[str, Any], account: Account) -> None:
     assert (stack["StackStatus"], stack.get("StackStatusReason", "")) == ("CREATE_COMPLETE", "")
     prefix = stack["StackName"]
-    tables = set(account.client("dynamodb").list_tables()["TableNames"])
+    pages = account.client("dynamodb").get_paginator("list_tables").paginate()
+    tables = {name for page in pages for name in page["TableNames"]}
     assert {table_name(prefix, table) for table in TABLES} <= tables
     sqs = account.client("sqs")
     for queue in QUEUES:

@@ -47,15 +47,16 @@ export function TimeStrip({ run, revision, now }: { run: Run; revision: number; 
   );
 }
 
-/** Of stretches that would stand in the same place only the first, and those that failed. */
+/** Enough of the stretches that every place where one stands is covered: at most one for each bin of a lane. */
 function thinned(all: readonly Stretch[], x: (at: number) => number): Stretch[] {
-  const taken = new Set<string>();
+  const covered = new Set<string>();
+  const bin = (at: number): number => Math.min(BINS - 1, Math.floor((x(at) / WIDTH) * BINS));
   return all.filter((one) => {
-    const wide = x(one.end) - x(one.begin) > WIDTH / BINS;
-    const place = `${laneOf(one)}:${one.failed}:${Math.floor((x(one.begin) / WIDTH) * BINS)}`;
-    if (taken.has(place) && !wide) return false;
-    taken.add(place);
-    return true;
+    const before = covered.size;
+    for (let place = bin(one.begin); place <= bin(one.end); place++) {
+      covered.add(`${laneOf(one)}:${one.failed}:${place}`);
+    }
+    return covered.size > before;
   });
 }
 
