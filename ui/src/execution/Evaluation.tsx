@@ -66,7 +66,8 @@ async function lookUp(id: string): Promise<Found> {
   try {
     return { evaluation: await get<EvaluationOut>(`/v1/executions/${id}/evaluation`) };
   } catch (error) {
-    if (error instanceof ApiError && error.code === "EVALUATION_NOT_FOUND") return { evaluation: null };
+    // the execution is on this page: what is not found is its evaluation
+    if (error instanceof ApiError && error.status === 404) return { evaluation: null };
     return { problem: reasonOf(error) };
   }
 }
