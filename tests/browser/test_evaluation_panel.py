@@ -34,7 +34,8 @@ def test_an_answer_is_evaluated_and_scored_against_references(page: Page, offlin
     # it is kept
     page.reload()
     expect(row.get_by_role("cell").first).to_have_text("1.00")
-    expect(page.get_by_label("Reference answers, one per line")).to_have_value("\n".join(found["reference_answers"]))
+    kept = "\n".join(found["reference_answers"])
+    expect(page.get_by_label("Reference answers, one per line")).to_have_value(kept)
 
 
 def test_passages_are_not_evaluated(page: Page, offline: Running) -> None:
