@@ -47,13 +47,13 @@ export function TimeStrip({ run, revision, now }: { run: Run; revision: number; 
   );
 }
 
-/** Of stretches that would stand in the same place only the first, and those that failed. */
+/** Of stretches that would begin and end in the same places only the first, and those that failed. */
 function thinned(all: readonly Stretch[], x: (at: number) => number): Stretch[] {
   const taken = new Set<string>();
+  const bin = (at: number): number => Math.floor((x(at) / WIDTH) * BINS);
   return all.filter((one) => {
-    const wide = x(one.end) - x(one.begin) > WIDTH / BINS;
-    const place = `${laneOf(one)}:${one.failed}:${Math.floor((x(one.begin) / WIDTH) * BINS)}`;
-    if (taken.has(place) && !wide) return false;
+    const place = `${laneOf(one)}:${one.failed}:${bin(one.begin)}:${bin(one.end)}`;
+    if (taken.has(place)) return false;
     taken.add(place);
     return true;
   });
