@@ -17,6 +17,9 @@ from api_server import until
 from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
+# an interpreter that has another RLM-RS, such as the built wheel; -I keeps the checkout off its path
+SERVED = os.environ.get("RLM_BROWSER_PYTHON")
+RLM = [SERVED, "-I", "-m", "rlm_rs"] if SERVED else [sys.executable, "-m", "rlm_rs"]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 ASTRAL = (
@@ -106,7 +109,7 @@ def model_server(folder: Path, script: Mapping[str, Any]) -> Iterator[dict[str, 
 @contextlib.contextmanager
 def rlm_serve(data_dir: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """`rlm serve` as a person starts it; the link it prints."""
-    command = [sys.executable, "-m", "rlm_rs", "serve", "--port", "0", "--data-dir", str(data_dir)]
+    command = [*RLM, "serve", "--port", "0", "--data-dir", str(data_dir)]
     with program(command, environment) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 # the folder beside this one has the server
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "api"))
 
-from api_server import Running, running
-from browsing import chromium
+from api_server import Running
+from browsing import chromium, rlm_serve
+
+from rlm_rs.settings import Settings
+from rlm_rs.wiring import wire
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 expect.set_options(timeout=20_000)
@@ -51,9 +56,19 @@ def _is_wrong(message: ConsoleMessage) -> bool:
 
 @pytest.fixture(scope="session")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server whose models are the offline policy."""
-    with running(tmp_path_factory.mktemp("data"), llm_provider="fake") as found:
+    """`rlm serve` whose models are the offline policy; keys are made over its data directory, from here."""
+    data = tmp_path_factory.mktemp("data")
+    loop = asyncio.new_event_loop()
+    beside = threading.Thread(target=loop.run_forever, daemon=True)
+    beside.start()
+    with rlm_serve(data, {"LLM_PROVIDER": "fake"}) as link:
+        wiring = wire(Settings(rlm_data_dir=data, llm_provider="fake"))
+        found = Running(link.partition("/sign-in")[0], wiring, loop)
         yield found
+    found.wait(wiring.close())
+    loop.call_soon_threadsafe(loop.stop)
+    beside.join()
+    loop.close()
 
 
 @pytest.fixture

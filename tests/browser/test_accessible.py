@@ -28,6 +28,8 @@ def places(offline: Running) -> dict[str, tuple[str, str]]:
         client.post(f"/v1/executions/{runtime}/steps", json={"code": code})
         client.post(f"/v1/executions/{runtime}/steps", json={"code": "1 / 0"})
         doc_id = client.get(f"/v1/sessions/{session_id}").json()["docs"][0]["doc_id"]
+        again = f"/v1/executions/{execution_id}/evaluation/recompute"
+        client.post(again, json={"reference_answers": ["The lease and the software agreement"]})
     names = ("tenant_id", "session_id", "doc_id", "doc_index", "start_char", "end_char", "checksum")
     of, cells = f"/executions/{execution_id}", f"/executions/{runtime}/runtime"
     panels = {"citations": ".check-valid", "calls": ".call-line", "tree": ".branch", "corpus": ".strip"}
@@ -39,6 +41,7 @@ def places(offline: Running) -> dict[str, tuple[str, str]]:
         "execution": (of, "mark.picked"),
         **{tab: (f"{of}?tab={tab}", f"#tab-panel {shown}") for tab, shown in panels.items()},
         "spend": (f"{of}?tab=spend", "meter"),
+        "evaluation": (f"{of}?tab=evaluation", ".scores"),
         "requests": (f"{cells}?side=requests", ".request"),
         "state": (cells, ".step-error"),
         "citation": ("/citations?" + "&".join(f"{n}={citation[n]}" for n in names), "mark.picked"),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
-from browsing import ROOT, expect_picked, rlm_serve
+from browsing import RLM, ROOT, expect_picked, rlm_serve
 from playwright.sync_api import Page, expect
 
 CORPUS = ROOT / "examples/corpus/agreements"
 
 
 def rlm(data_dir: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "rlm_rs", *arguments, "--data-dir", str(data_dir)]
+    command = [*RLM, *arguments, "--data-dir", str(data_dir)]
     environment = {**os.environ, "LLM_PROVIDER": "fake"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout

@@ -13,6 +13,7 @@ import { CallTable } from "./CallTable";
 import { CitationList } from "./CitationList";
 import { Contexts } from "./Contexts";
 import { CorpusMap } from "./CorpusMap";
+import { Evaluation, evaluable } from "./Evaluation";
 import { Outline } from "./Outline";
 import { type Look, SourcePane } from "./SourcePane";
 import { Spend } from "./Spend";
@@ -63,7 +64,7 @@ function Shown({ followed, run, traces }: { followed: Followed; run: Run; traces
     k: () => go(here({ turn: Math.max(0, Number(turn ?? 1) - 1), tab: null }), true),
     f: finished ? undefined : () => setFollow((now_) => !now_),
   });
-  const tabs = tabsOf(run, documents?.length ?? 0);
+  const tabs = tabsOf(run, documents?.length ?? 0, live);
   const call = query.get("call");
   return (
     <div class="execution">
@@ -89,6 +90,7 @@ function Shown({ followed, run, traces }: { followed: Followed; run: Run; traces
           {tab === "tree" && <Tree run={run} revision={revision} />}
           {tab === "corpus" && <CorpusMap documents={documents ?? []} coverage={coverage} citations={citations} />}
           {tab === "spend" && <Spend run={run} />}
+          {tab === "evaluation" && live && evaluable(run) && <Evaluation id={execution.execution_id} />}
           {tab === "contexts" && <Contexts items={finished?.contexts ?? []} />}
         </div>
         {live && finished && execution.mode === "ANSWERER" && !execution.parent && !gone && <FollowUp run={run} />}
@@ -107,7 +109,7 @@ function Shown({ followed, run, traces }: { followed: Followed; run: Run; traces
   );
 }
 
-function tabsOf(run: Run, documents: number): Tab[] {
+function tabsOf(run: Run, documents: number, live: boolean): Tab[] {
   const calls = callsOf(run).length;
   const tabs: Tab[] = [
     { id: "turns", label: "Turns", mark: run.turns.length },
@@ -117,6 +119,8 @@ function tabsOf(run: Run, documents: number): Tab[] {
     { id: "corpus", label: "Corpus", mark: documents || undefined },
     { id: "spend", label: "Budgets" },
   ];
+  // a report holds no evaluation, and none is made from it
+  if (live && evaluable(run)) tabs.push({ id: "evaluation", label: "Evaluation" });
   return run.execution.output_mode === "CONTEXTS" ? [{ id: "contexts", label: "Contexts", mark: run.finished?.contexts.length }, ...tabs] : tabs;
 }
 
