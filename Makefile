@@ -5,10 +5,11 @@ PYTEST_ARGS ?= -n 2
 # the AWS emulator of test-aws and bench-aws has an environment of its own
 EMULATOR_VENV ?= $(CURDIR)/.venv-ministack
 
-# folders of tests that take their time, each with a target of its own
-SLOW = tests/durability
+# folders of tests that take their time; each list has a target of its own
+PARTS = tests/finetune tests/mcp_server tests/sandbox/lambda_function tests/suites
+SLOW = tests/durability $(PARTS)
 
-.PHONY: help setup setup-ci test test-durability test-notebooks test-datasets emulator test-aws test-browser \
+.PHONY: help setup setup-ci test test-parts test-durability test-notebooks test-datasets emulator test-aws test-browser \
 	ui check-ui test-inspect lint lint-infra lambda-zip types format docs check-docs examples lock wheel \
 	bench bench-aws clean
 
@@ -23,6 +24,9 @@ setup-ci: setup ## Prepare what all of .ci/run needs
 
 test: setup ## Run the tests
 	$(PYTHON) -m pytest $(PYTEST_ARGS) $(addprefix --ignore=,$(SLOW))
+
+test-parts: setup ## Run the tests of parts that take a minute: suites, fine-tuning, MCP, steps on Lambda
+	$(PYTHON) -m pytest $(PYTEST_ARGS) $(PARTS)
 
 test-durability: setup ## Kill the service's processes and see that nothing is lost (a minute)
 	$(PYTHON) -m pytest tests/durability

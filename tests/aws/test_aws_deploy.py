@@ -227,7 +227,7 @@ def test_the_command_says_all_of_it_and_ends_with_one_code(
     assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All 18 checks passed.")
     as_json: dict[str, Any] = json.loads(programs.run("deploy", "check", "--json").stdout)
     assert as_json["ok"] is True
-    assert len(as_json["checks"]) == 16
+    assert len(as_json["checks"]) == 18
     elsewhere = programs.run("deploy", "check", RLM_PROFILE="embedded")
     assert (elsewhere.returncode, elsewhere.stdout) == (2, "")
     assert elsewhere.stderr.startswith("rlm: RLM_PROFILE is 'embedded'")
