@@ -15,7 +15,7 @@ from typing import Literal
 
 Metric = Literal["exact_match", "contains", "f1", "numeric", "numeric_closeness"]
 
-_MARK = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]")
+CITATION_MARK = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]")
 _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?(?:\d{1,3}(?:[,'   ]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?(?!\w)")
 _GROUPING = re.compile(r"[,'   ]")
@@ -25,7 +25,7 @@ MAX_DIFFERENCE = Decimal(1000)
 
 def words(text: str) -> list[str]:
     """The words that are compared: compatibility form, no case, no punctuation, no English articles."""
-    plain = unicodedata.normalize("NFKC", _MARK.sub(" ", text)).casefold()
+    plain = unicodedata.normalize("NFKC", CITATION_MARK.sub(" ", text)).casefold()
     spaced = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in plain)
     return [word for word in spaced.split() if word not in _ARTICLES]
 
@@ -60,7 +60,7 @@ def number_in(text: str) -> Decimal | None:
 
     Thousands may be grouped by comma, apostrophe or space; a percent or currency sign does not count.
     """
-    found = _NUMBER.findall(_MARK.sub(" ", text))
+    found = _NUMBER.findall(CITATION_MARK.sub(" ", text))
     if not found:
         return None
     try:

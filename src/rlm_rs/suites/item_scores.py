@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_MARK = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]")
+from rlm_rs.evaluation.scoring import CITATION_MARK
+
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _BETWEEN = re.compile(r"[,;\n]|\s(?:and|und|et|y|or)\s")
 _NUMBER = re.compile(r"^\s*\d+[.)]\s+")
@@ -18,7 +19,7 @@ def items_of(answer: str) -> frozenset[str]:
 
     What stands before a colon introduces the list; case does not count.
     """
-    plain = _MARK.sub(" ", answer)
+    plain = CITATION_MARK.sub(" ", answer)
     quoted = _QUOTED.findall(plain)
     listed = quoted or _BETWEEN.split(plain.rpartition(":")[2])
     return frozenset(item for part in listed if (item := _NUMBER.sub("", part).strip(_EDGES).casefold()))
