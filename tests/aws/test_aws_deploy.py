@@ -127,12 +127,13 @@ async def test_what_is_wrong_is_named(
 
 
 def made_function(account: Account, name: str, subnets: list[str]) -> None:
-    """A function in these subnets."""
+    """A function in these subnets, once it can be called."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("lambda_function.py", "def lambda_handler(event, context):\n    return event\n")
     place = {"VpcConfig": {"SubnetIds": subnets, "SecurityGroupIds": ["sg-1"]}} if subnets else {}
-    account.client("lambda").create_function(
+    client = account.client("lambda")
+    client.create_function(
         FunctionName=name,
         Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/steps",
@@ -140,6 +141,7 @@ def made_function(account: Account, name: str, subnets: list[str]) -> None:
         Code={"ZipFile": archive.getvalue()},
         **place,
     )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
 def made_subnet(account: Account, *, way_out: bool) -> str:
