@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from serving import MINE, THEIRS, Serving, serving
 from stage import step
@@ -14,7 +15,7 @@ from stage import step
 from rlm_rs.core.errors import ParserFailed, ProviderFailed
 from rlm_rs.core.execution import Run
 from rlm_rs.core.model import ModelReply, ModelRequest
-from rlm_rs.core.records import ExecutionStatus, SessionStatus, WorkKind
+from rlm_rs.core.records import ExecutionStatus, SessionStatus, WorkItem, WorkKind
 from rlm_rs.orchestrator.executions import Choices, NewExecution, cancel, follow, submit, wait
 from rlm_rs.orchestrator.lifecycle import (
     NewDocument,
@@ -25,6 +26,7 @@ from rlm_rs.orchestrator.lifecycle import (
 )
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
+from rlm_rs.storage.memory_work import MemoryWork
 from rlm_rs.testing.models import ScriptedModel
 
 QUICK = WorkerLimits(lease=0.6, poll=0.02, backoff=0.05, max_backoff=0.05, max_attempts=2, drain=0.05)
@@ -115,6 +117,39 @@ async def test_a_worker_drives_many_executions_at_once(tmp_path: Path) -> None:
         for execution_id in ids:
             await ended(served, execution_id)
     assert most == 4
+
+
+async def test_a_worker_begins_the_next_as_soon_as_one_ends(tmp_path: Path) -> None:
+    class Slow(MemoryWork):
+        """Executions end while the worker looks for what it can begin, and finds nothing."""
+
+        async def claim(self, *args: Any, **kwargs: Any) -> WorkItem | None:
+            item = await super().claim(*args, **kwargs)
+            if item is None:
+                await asyncio.sleep(0.3)
+            return item
+
+        async def release(self, *args: Any, **kwargs: Any) -> None:
+            await super().release(*args, **kwargs)
+            await asyncio.sleep(0.3)
+
+    served = serving(tmp_path, ScriptedModel(lambda _: ANSWER))
+    served.service = replace(served.service, work=Slow())
+    ids = [await asked(served) for _ in range(24)]
+    # no look at the store is due within the test: each is begun because another ended
+    async with working(served.service, replace(QUICK, concurrency=3, poll=600)):
+        for execution_id in ids:
+            await ended(served, execution_id)
+
+
+async def test_a_full_worker_hears_of_another_tenants_work(tmp_path: Path) -> None:
+    served = serving(tmp_path, model := ScriptedModel(lambda _: ANSWER, latency=60))
+    for _ in range(4):
+        await asked(served)
+    async with working(served.service, replace(QUICK, concurrency=3, poll=600)):
+        await until_asked(model, 3)
+        await asked(served, THEIRS)
+        await until_asked(model, 4)
 
 
 async def test_a_full_worker_still_begins_for_a_tenant_it_does_nothing_for(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class TestSqliteWork(WorkContract):
 
     async def test_no_claim_scans_the_table(self, database: Database) -> None:
         def explain(db: apsw.Connection) -> list[str]:
-            bindings = {"kind": "execution", "now": 0.0}
+            bindings = {"kind": "execution", "now": 0.0, "passed": "[]"}
             return [str(row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {FAIREST}", bindings)]
 
         plan = await database.write(explain)

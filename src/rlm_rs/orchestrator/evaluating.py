@@ -53,7 +53,7 @@ async def queue_evaluation(run: Run, service: Service) -> None:
         await service.evaluations.put_evaluation(known)
     if known.status == EvaluationStatus.RUNNING:
         await service.work.add(WorkKind.EVALUATION, execution.tenant_id, execution.execution_id)
-        service.signals.added()
+        service.signals.added(WorkKind.EVALUATION)
 
 
 def begun(run: Run) -> EvaluationRecord:
@@ -146,7 +146,7 @@ async def recompute(
     while record.status == EvaluationStatus.RUNNING and (looks == 0 or time.monotonic() < ends):
         if looks % BEGIN_AGAIN == 0:
             await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id)
-            service.signals.added()
+            service.signals.added(WorkKind.EVALUATION)
         await asyncio.sleep(min(POLL_SECONDS, max(0.0, ends - time.monotonic())))
         looks += 1
         _, record = await evaluation_of(tenant_id, execution_id, service)

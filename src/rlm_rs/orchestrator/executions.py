@@ -291,7 +291,7 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
     # work without a journal is dropped in the end; a journal without work would stay open for ever
     await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id)
     run = await service.ports.log.start(execution)
-    service.signals.added()
+    service.signals.added(WorkKind.EXECUTION)
     return run
 
 

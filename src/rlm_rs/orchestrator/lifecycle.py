@@ -114,7 +114,7 @@ async def create_session(tenant_id: str, new: NewSession, service: Service) -> S
     # work for a session that was never written is dropped; a session without work would wait for ever
     await service.work.add(WorkKind.INGESTION, tenant_id, session.session_id)
     await service.ports.catalog.put_session(session, rows)
-    service.signals.added()
+    service.signals.added(WorkKind.INGESTION)
     return SessionView(session, documents)
 
 
@@ -171,7 +171,7 @@ async def delete_session(tenant_id: str, session_id: str, service: Service) -> N
         raise SessionNotFound(session_id=session_id)
     await service.work.add(WorkKind.INGESTION, tenant_id, session_id)
     service.signals.stop(session_id)
-    service.signals.added()
+    service.signals.added(WorkKind.INGESTION)
 
 
 async def expire_sessions(now: float, service: Service) -> int:

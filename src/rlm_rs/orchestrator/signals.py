@@ -7,31 +7,34 @@ in the first case; that everything is found in the second rests on the work port
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rlm_rs.core.records import WorkKind
 
 
 class Signals:
     """Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._added: set[asyncio.Event] = set()
+        self._listening: dict[WorkKind, set[asyncio.Event]] = {}
         self._stops: dict[str, set[asyncio.Event]] = {}
 
-    def added(self) -> None:
+    def added(self, kind: WorkKind) -> None:
         """There is something to do."""
-        for event in self._added:
+        for event in self._listening.get(kind, ()):
             event.set()
 
-    async def wait_for_work(self, seconds: float) -> None:
-        """Until something was added, at most so many seconds."""
+    @contextmanager
+    def listening(self, kind: WorkKind) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something is added; whoever listens clears it before it looks."""
         event = asyncio.Event()
-        self._added.add(event)
+        listening = self._listening.setdefault(kind, set())
+        listening.add(event)
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await event.wait()
+            yield event
         finally:
-            self._added.discard(event)
+            listening.discard(event)
 
     def stop(self, item_id: str) -> None:
         """Somebody wants this item to stop."""

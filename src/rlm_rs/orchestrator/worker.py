@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Failure
@@ -97,54 +97,46 @@ class Worker:
     async def _serve(self, kind: WorkKind, stop: asyncio.Event) -> None:
         under_way: UnderWay = {}
         try:
-            while not stop.is_set():
-                item = await self._next(kind, under_way)
-                if item is not None:
-                    task = asyncio.ensure_future(self._hold(item))
-                    under_way[task] = item.tenant_id
-                    task.add_done_callback(under_way.pop)
-                    continue
-                await self._pause(stop, under_way)
+            with self._service.signals.listening(kind) as news:
+                while not stop.is_set():
+                    # before looking: what happens meanwhile is news
+                    news.clear()
+                    item = await self._next(kind, under_way)
+                    if item is None:
+                        await self._pause(stop, news)
+                    else:
+                        self._begin(item, under_way, news)
         finally:
             await self._drained(under_way)
+
+    def _begin(self, item: WorkItem, under_way: UnderWay, news: asyncio.Event) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            del under_way[task]
+            news.set()
+
+        task = asyncio.ensure_future(self._hold(item))
+        under_way[task] = item.tenant_id
+        task.add_done_callback(ended)
 
     async def _next(self, kind: WorkKind, under_way: UnderWay) -> WorkItem | None:
         """What to begin now. Beyond `concurrency` that is only a tenant's who has nothing under way here."""
         if len(under_way) >= self._limits.concurrency * (1 + EXTRA_SHARE):
             return None
-        item = await self._claimed(kind)
-        if item is None or len(under_way) < self._limits.concurrency:
-            return item
-        if item.tenant_id not in under_way.values():
-            return item
-        await self._given_back(item)
-        return None
-
-    async def _given_back(self, item: WorkItem) -> None:
+        is_full = len(under_way) >= self._limits.concurrency
+        passing_over = frozenset(under_way.values()) if is_full else frozenset()
         try:
-            await self._service.work.release(item, self.owner, counted=False)
-        except Exception as error:  # noqa: BLE001 - the edge: its lease ends by itself
-            LOG.warning("an item could not be given back: %s", error)
-
-    async def _claimed(self, kind: WorkKind) -> WorkItem | None:
-        try:
-            return await self._service.work.claim(kind, self.owner, self._limits.lease)
+            return await self._service.work.claim(kind, self.owner, self._limits.lease, passing_over)
         except Exception as error:  # noqa: BLE001 - the edge: a store that fails for a moment ends no worker
             LOG.warning("no work could be claimed: %s", error)
             return None
 
-    async def _pause(self, stop: asyncio.Event, under_way: UnderWay) -> None:
+    async def _pause(self, *news: asyncio.Event) -> None:
         """Until there may be something to do: work was added, an item ended, or it is time to look again."""
-        poll = self._limits.poll
-        news: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
-        full = len(under_way) >= self._limits.concurrency
-        if not full:
-            news.append(asyncio.ensure_future(self._service.signals.wait_for_work(poll)))
+        waiting = [asyncio.ensure_future(event.wait()) for event in news]
         try:
-            waiting = {*news, *(under_way if full else ())}
-            await asyncio.wait(waiting, timeout=poll, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=self._limits.poll, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in news:
+            for task in waiting:
                 task.cancel()
 
     async def _drained(self, under_way: UnderWay) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from rlm_rs.core.records import WorkItem, WorkKind
@@ -32,8 +32,14 @@ class MemoryWork:
         row = _Row(WorkItem(kind, tenant_id, item_id, attempts=0), self._added)
         self._rows.setdefault((kind, tenant_id, item_id), row)
 
-    async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
-        rows = [row for row in self._rows.values() if row.item.kind is kind]
+    async def claim(
+        self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()
+    ) -> WorkItem | None:
+        rows = [
+            row
+            for row in self._rows.values()
+            if row.item.kind is kind and row.item.tenant_id not in passing_over
+        ]
         held = _per_tenant(row for row in rows if self._is_held(row))
         free = [row for row in rows if not self._is_held(row)]
         fairest = min(free, key=lambda row: (held.get(row.item.tenant_id, 0), row.number), default=None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ WITH RECURSIVE tenants (tenant) AS (
          WHERE kind = :kind AND tenant_id = tenant AND lease_until > :now) AS held,
         (SELECT number FROM work INDEXED BY work_by_age
          WHERE kind = :kind AND tenant_id = tenant AND lease_until <= :now ORDER BY number LIMIT 1) AS oldest
-    FROM tenants WHERE tenant IS NOT NULL
+    FROM tenants WHERE tenant IS NOT NULL AND tenant NOT IN (SELECT value FROM json_each(:passed))
 )
 SELECT tenant_id, item_id FROM work WHERE number =
     (SELECT oldest FROM queues WHERE oldest IS NOT NULL ORDER BY held, oldest LIMIT 1)
@@ -51,10 +52,14 @@ class SqliteWork:
         query = "INSERT OR IGNORE INTO work (kind, tenant_id, item_id) VALUES (?, ?, ?)"
         await self._db.write(lambda db: db.execute(query, (kind.value, tenant_id, item_id)))
 
-    async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
+    async def claim(
+        self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()
+    ) -> WorkItem | None:
+        passed = json.dumps(sorted(passing_over))
+
         def take(db: apsw.Connection) -> WorkItem | None:
             now = self._clock()
-            found = db.execute(FAIREST, {"kind": kind.value, "now": now}).fetchone()
+            found = db.execute(FAIREST, {"kind": kind.value, "now": now, "passed": passed}).fetchone()
             return _lease(db, WorkItem(kind, *found), owner, now, lease_seconds) if found else None
 
         return await self._db.write(take)

@@ -193,6 +193,15 @@ class WorkContract:
         assert (await claimed(work)).tenant_id == "quiet"
         assert (await claimed(work)).tenant_id == "busy"
 
+    async def test_tenants_passed_over_get_nothing_from_a_claim(self, work: Work) -> None:
+        for tenant in ("a", "b"):
+            await work.add(EXECUTION, tenant, "first")
+        assert await work.claim(EXECUTION, "w", 30, ("a", "b", "c")) is None
+        item = await work.claim(EXECUTION, "w", 30, ("a",))
+        assert item == WorkItem(EXECUTION, "b", "first", attempts=1)
+        assert await work.claim(EXECUTION, "w", 30, ("a",)) is None
+        assert (await claimed(work)).tenant_id == "a"
+
     async def test_tenants_with_work_share_the_claims(self, work: Work) -> None:
         for tenant in ("a", "b", "c"):
             for number in range(10):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from rlm_rs.core.records import (
@@ -26,8 +26,13 @@ class Work(Protocol):
     async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
         """Ask for something to be done. Adding what is waiting or under way already changes nothing."""
 
-    async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
-        """Take an item nobody holds, or whose lease has run out; None if there is none."""
+    async def claim(
+        self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()
+    ) -> WorkItem | None:
+        """Take an item nobody holds, or whose lease has run out, of any tenant but `passing_over`.
+
+        None if there is none.
+        """
 
     async def claim_item(
         self, kind: WorkKind, tenant_id: str, item_id: str, owner: str, lease_seconds: float

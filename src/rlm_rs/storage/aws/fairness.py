@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -59,15 +59,17 @@ class Queues:
     empty: list[Item]
 
     @classmethod
-    async def read(cls, dynamo: Dynamo, kind: WorkKind, now: float) -> Queues:
-        """As the table has it now."""
+    async def read(
+        cls, dynamo: Dynamo, kind: WorkKind, now: float, passing_over: Collection[str] = ()
+    ) -> Queues:
+        """As the table has it now, without these tenants."""
         tenants, rows = await asyncio.gather(tenants_of(dynamo, kind), leased(dynamo, kind))
         held = Counter(row["tenant_id"] for row in rows if row["lease_until"] > now)
         free: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row in rows:
             if row["lease_until"] <= now:
                 free[row["tenant_id"]].append((row["number"], row["item_id"]))
-        compared = _compared({*tenants, *free}, held)
+        compared = _compared({*tenants, *free}.difference(passing_over), held)
         waiting = await asyncio.gather(*(_waiting(dynamo, kind, tenant) for tenant in compared))
         for tenant, items in zip(compared, waiting, strict=True):
             free[tenant] = sorted([*free[tenant], *items])

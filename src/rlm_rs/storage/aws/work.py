@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,8 @@ from rlm_rs.storage.aws.wake_ups import WakeUp, WakeUps
 
 LOOK_SECONDS = 5.0
 """How often the table is looked at where no wake-up came: what a lost one was for is found within this."""
+PASSING_LOOK_SECONDS = 1.0
+"""The same for a worker that is full, and begins more only for tenants it does nothing for."""
 WAKE_UPS_REMEMBERED = 10_000
 ROUNDS = 4
 """Looks at the queues in one claim, when others have taken all that was found."""
@@ -77,11 +79,18 @@ class DynamoWork:
         await self._register(kind, tenant_id)
         await self._wake_ups.send(kind, tenant_id, item_id)
 
-    async def claim(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
+    async def claim(
+        self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()
+    ) -> WorkItem | None:
+        if passing_over:
+            # a wake-up may be for those passed over, and giving it back often makes a dead letter of it
+            if not self._is_look_due(kind, min(self._look_seconds, PASSING_LOOK_SECONDS)):
+                return None
+            return await self._fairest(kind, owner, lease_seconds, passing_over)
         wake_up = await self._wake_ups.receive(kind, lease_seconds)
-        if wake_up is None and not self._is_look_due(kind, lease_seconds):
+        if wake_up is None and not self._is_look_due(kind, min(self._look_seconds, lease_seconds)):
             return None
-        item = await self._fairest(kind, owner, lease_seconds)
+        item = await self._fairest(kind, owner, lease_seconds, ())
         if item is None and wake_up is not None:
             # an index may not have it yet
             named = (kind, wake_up.tenant_id, wake_up.item_id)
@@ -171,10 +180,12 @@ class DynamoWork:
         ran_out = [row for row in await leased(self._dynamo, kind) if row["lease_until"] <= now]
         return sum(counts) + len(ran_out)
 
-    async def _fairest(self, kind: WorkKind, owner: str, lease_seconds: float) -> WorkItem | None:
+    async def _fairest(
+        self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str]
+    ) -> WorkItem | None:
         self._looked[kind] = time.monotonic()
         for _ in range(ROUNDS):
-            queues = await Queues.read(self._dynamo, kind, self._clock())
+            queues = await Queues.read(self._dynamo, kind, self._clock(), passing_over)
             found = list(queues.in_order())
             for tenant_id, item_id in found:
                 item = await self.claim_item(kind, tenant_id, item_id, owner, lease_seconds)
@@ -185,8 +196,7 @@ class DynamoWork:
                 return None
         return None
 
-    def _is_look_due(self, kind: WorkKind, lease_seconds: float) -> bool:
-        pause = min(self._look_seconds, lease_seconds)
+    def _is_look_due(self, kind: WorkKind, pause: float) -> bool:
         return time.monotonic() - self._looked.get(kind, float("-inf")) >= pause
 
     def _keep(self, held: Held, wake_up: WakeUp) -> None:
