@@ -26,6 +26,7 @@ from rlm_rs.orchestrator.lifecycle import (
 )
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
+from rlm_rs.storage.memory import MemoryCatalog
 from rlm_rs.storage.memory_work import MemoryWork
 from rlm_rs.testing.models import ScriptedModel
 
@@ -90,6 +91,34 @@ async def test_a_worker_reads_sessions_in_and_answers_questions(tmp_path: Path) 
     assert row is not None
     assert row.status == ExecutionStatus.COMPLETED
     assert await served.service.work.waiting(WorkKind.EXECUTION) == 0
+
+
+async def test_a_session_that_takes_long_to_be_written_is_read_in(tmp_path: Path) -> None:
+    class Slow(MemoryCatalog):
+        """A worker hears of the session before there is one."""
+
+        async def put_session(self, *args: Any) -> None:
+            await asyncio.sleep(0.3)
+            await super().put_session(*args)
+
+    served = serving(tmp_path, ScriptedModel([]))
+    ports = replace(served.service.ports, catalog=Slow())
+    served.service = replace(served.service, ports=ports)
+    docs = (NewDocument("a.txt", await served.upload("alpha beta")),)
+    async with working(served.service):
+        view = await create_session(MINE, NewSession(docs), served.service)
+        await until_ready(served, view.session.session_id)
+
+
+async def test_work_for_a_session_that_was_never_written_is_dropped(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([]))
+    await served.service.work.add(WorkKind.INGESTION, MINE, "sess_killed")
+
+    async def is_dropped() -> bool:
+        return not await served.service.work.request_cancel(WorkKind.INGESTION, MINE, "sess_killed")
+
+    async with working(served.service, replace(QUICK, max_attempts=1)):
+        await until(is_dropped)
 
 
 async def until_ready(served: Serving, session_id: str) -> None:

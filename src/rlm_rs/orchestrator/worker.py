@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import uuid4
@@ -237,6 +238,9 @@ class Worker:
             raise Retry(str(error.details.get("reason", error.message))) from error
         except ParserFailed as error:
             raise Retry(error.message) from error
+        except SessionNotFound as error:
+            # whoever makes it is about to write it, unless it was removed meanwhile
+            raise Retry("its session was never written", BEGINNING_SECONDS) from error
 
     async def _evaluate(self, item: WorkItem) -> None:
         if item.attempts > self._limits.max_attempts * PATIENCE:
@@ -297,7 +301,8 @@ class Worker:
 
     async def _session_failed(self, item: WorkItem, reason: str) -> bool:
         failure = Failure("PARSER_UNAVAILABLE", POISONED.format(attempts=item.attempts, reason=reason))
-        await fail_session(item.tenant_id, item.item_id, failure, self._service)
+        with suppress(SessionNotFound):
+            await fail_session(item.tenant_id, item.item_id, failure, self._service)
         return True
 
     async def _evaluation_failed(self, item: WorkItem, reason: str) -> bool:
