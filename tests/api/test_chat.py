@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx2
 import openai
 import pytest
-from api_server import LEASE, Running
+from api_server import LEASE, Running, running, until
+
+from rlm_rs.testing.models import ScriptedModel
 
 FILLER = "The yard was swept on Tuesday and nothing else happened there. \n"
 
@@ -53,6 +57,23 @@ def test_a_stream_sends_turns_as_reasoning_and_the_answer_as_content(client: ope
     assert "six months" in "".join(delta.content or "" for delta in deltas)
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
     assert chunks[-1].usage is not None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_ends_the_execution(tmp_path: Path, stream: bool) -> None:
+    with running(tmp_path, ScriptedModel(lambda _: "", latency=600)) as server, server.client() as client:
+        body = {"model": "rlm", "stream": stream, "messages": [{"role": "user", "content": "What is it?"}]}
+        with (
+            pytest.raises(httpx2.ReadTimeout),
+            client.stream("POST", "/v1/chat/completions", json=body, timeout=2) as answer,
+        ):
+            answer.read()
+
+        def is_cancelled() -> bool:
+            found = client.get("/v1/executions").json()["executions"]
+            return [one["status"] for one in found] == ["CANCELLED"]
+
+        until(is_cancelled)
 
 
 def test_errors_reach_the_client_as_its_own(client: openai.OpenAI) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rlm_rs.api.chat_messages import LONG_CHARS, Asked, ChatBody, asked, output_schema
+from rlm_rs.api.chat_messages import CONVERSATION_CHARS, LONG_CHARS, Asked, ChatBody, asked, output_schema
 from rlm_rs.core.errors import ValidationFailed
 
 LONG = "word " * LONG_CHARS
@@ -39,6 +39,25 @@ def test_short_messages_before_it_are_part_of_the_question() -> None:
     found = read({"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"})
     assert found.question == "system: Be brief.\n\nWhat is it?"
     assert [p.name for p in found.corpus] == ["conversation.txt"]
+
+
+def test_a_long_conversation_is_a_document_and_its_newest_messages_go_with_the_question() -> None:
+    said = [{"role": "user", "content": f"{number} " + "word " * 500} for number in range(100)]
+    found = read(*said, {"role": "user", "content": "What is it?"})
+    assert found.question.endswith("What is it?")
+    assert CONVERSATION_CHARS - 3_000 < len(found.question) <= CONVERSATION_CHARS + 100
+    assert "user: 99 word" in found.question
+    assert [p.name for p in found.corpus] == ["conversation.txt"]
+    assert all(f"user: {number} word" in found.corpus[0].text for number in range(100))
+
+
+def test_of_many_parts_the_last_are_the_question_and_the_others_documents() -> None:
+    parts = [{"type": "text", "text": f"{number} " + "word " * 500} for number in range(100)]
+    found = read({"role": "user", "content": [*parts, {"type": "text", "text": "What is it?"}]})
+    assert found.question.endswith("What is it?")
+    assert len(found.question) <= CONVERSATION_CHARS + 100
+    assert found.corpus[0].text.startswith("0 word")
+    assert "99 word" in found.question
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from rlm_rs.core.errors import ValidationFailed
 
 LONG_CHARS = 4_000
+"""A longer message is a document."""
+CONVERSATION_CHARS = 32_000
+"""What the question holds of short messages at most, the newest; if there are more, all are a document."""
 QUESTION_CHARS = 2_000
+CONVERSATION = "conversation.txt"
 TEXT_PARTS = ("text", "input_text", "output_text")
 
 
@@ -79,17 +83,29 @@ def asked(messages: Sequence[ChatMessage]) -> Asked:
     last = _last_user(messages)
     pieces = _pieces(last, messages[last])
     question, rest = _split(pieces)
-    corpus = [piece for i, message in enumerate(messages) if i != last for piece in _pieces(i, message)]
-    long = [piece for piece in corpus if len(piece.text) > LONG_CHARS] + rest
-    said = [
-        f"{message.role}: {piece.text}"
+    others = [
+        (message.role, piece)
         for i, message in enumerate(messages)
         if i != last
         for piece in _pieces(i, message)
-        if len(piece.text) <= LONG_CHARS
     ]
-    whole = "\n\n".join([*said, question]) if said else question
-    return Asked(whole, tuple(long) or (Passage("conversation.txt", whole),))
+    long = [piece for _, piece in others if len(piece.text) > LONG_CHARS] + rest
+    said = [f"{role}: {piece.text}" for role, piece in others if len(piece.text) <= LONG_CHARS]
+    newest = said[_older(said) :]
+    whole = "\n\n".join([*newest, question])
+    if len(newest) < len(said):
+        long.append(Passage(CONVERSATION, "\n\n".join(said)))
+    return Asked(whole, tuple(long) or (Passage(CONVERSATION, whole),))
+
+
+def _older(texts: Sequence[str]) -> int:
+    """How many of them, the oldest, do not fit into the question with the rest."""
+    left = CONVERSATION_CHARS
+    for count in range(len(texts), 0, -1):
+        left -= len(texts[count - 1])
+        if left < 0:
+            return count
+    return 0
 
 
 def _last_user(messages: Sequence[ChatMessage]) -> int:
@@ -119,10 +135,11 @@ def _texts(message: ChatMessage) -> Iterator[str]:
 
 def _split(pieces: Sequence[Passage]) -> tuple[str, list[Passage]]:
     """The question among the parts of the last user message, and the parts that are documents."""
-    short = [piece.text for piece in pieces if len(piece.text) <= LONG_CHARS]
+    short = [piece for piece in pieces if len(piece.text) <= LONG_CHARS]
     long = [piece for piece in pieces if len(piece.text) > LONG_CHARS]
     if short:
-        return "\n\n".join(short), long
+        older = _older([piece.text for piece in short])
+        return "\n\n".join(piece.text for piece in short[older:]), long + short[:older]
     paragraph = long[-1].text.rstrip().rpartition("\n\n")[2].strip()
     return paragraph[-QUESTION_CHARS:], long
 

@@ -32,6 +32,7 @@ VAGUE_WEIGHT = 0.4
 GENERIC_WEIGHT = 0.5
 DECISIVE_WEIGHT = 1.5
 KIND_WEIGHT = 0.6
+UNDERSTOOD_CHARS = 4_000
 SECONDARY = 0.6
 LEADING = 1.5
 
@@ -156,8 +157,8 @@ def _thesaurus() -> tuple[_Entry, ...]:
 
 @lru_cache(maxsize=256)
 def understand(text: str) -> Question:
-    """Take a question apart."""
-    text = text.strip()
+    """Take a question apart; of a very long one the end, where what is asked stands."""
+    text = text.strip()[-UNDERSTOOD_CHARS:]
     main = _main_part(text)
     return Question(
         text=text,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from rlm_rs.api.chat_messages import Asked, ChatBody, Passage, asked, output_schema
@@ -20,6 +21,7 @@ from rlm_rs.api.chat_replies import (
     reasoning,
     usage_chunk,
 )
+from rlm_rs.api.departure import while_connected
 from rlm_rs.api.envelope import documented
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
@@ -43,6 +45,8 @@ router = APIRouter(prefix="/v1", tags=["chat"])
 READY_SECONDS = 600.0
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 1.0
 GRACE_SECONDS = 60.0
+CLIENT_LEFT = 499
+"""The status nginx notes for a client that did not wait; it reaches nobody but the log and the metrics."""
 DONE = b"data: [DONE]\n\n"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     **documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed),
@@ -61,14 +65,36 @@ async def list_models(caller: Reader, parts: PartsDep) -> dict[str, Any]:
 
 
 @router.post("/chat/completions", response_model=None, responses=_RESPONSES)
-async def complete(body: ChatBody, caller: Writer, parts: PartsDep) -> Response | dict[str, Any]:
+async def complete(
+    request: Request, body: ChatBody, caller: Writer, parts: PartsDep
+) -> Response | dict[str, Any]:
     """Answer a chat. Long messages become documents, the last user message is the question; `stream` sends
     the turns as reasoning and the answer as content. Citations stand in the message beside the content."""
-    run = await _begun(asked(body.messages), body, caller.tenant_id, parts)
-    if body.stream:
-        frames = _frames(run, body, caller.tenant_id, parts.service)
-        return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
-    return completion(await _ended(run, caller.tenant_id, parts.service), body.model)
+    if not body.stream:
+        answer = await while_connected(request, _answered(body, caller.tenant_id, parts))
+        return answer or Response(status_code=CLIENT_LEFT)
+    run = await while_connected(request, _begun(asked(body.messages), body, caller.tenant_id, parts))
+    if run is None:
+        return Response(status_code=CLIENT_LEFT)
+    frames = _frames(run, body, caller.tenant_id, parts.service)
+    return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
+
+
+async def _answered(body: ChatBody, tenant_id: str, parts: Parts) -> dict[str, Any]:
+    run = await _begun(asked(body.messages), body, tenant_id, parts)
+    async with _wanted(run, parts.service):
+        run = await _ended(run, tenant_id, parts.service)
+    return completion(run, body.model)
+
+
+@asynccontextmanager
+async def _wanted(run: Run, service: Service) -> AsyncGenerator[None]:
+    """Cancel an execution unless the block ends: the client is gone, and nobody else waits for it."""
+    try:
+        yield
+    except BaseException:
+        await executions.cancel(run.execution.tenant_id, run.execution.execution_id, service)
+        raise
 
 
 async def _begun(wanted: Asked, body: ChatBody, tenant_id: str, parts: Parts) -> Run:
@@ -105,21 +131,18 @@ async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
 
 
 async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) -> AsyncGenerator[bytes]:
-    execution_id, ended = run.execution.execution_id, False
+    execution_id = run.execution.execution_id
     try:
-        yield frame(chunk(run, body.model, {"role": "assistant", "content": ""}))
-        async for _, event in executions.follow(tenant_id, execution_id, -1, service):
-            if told := reasoning(event):
-                yield frame(chunk(run, body.model, {"reasoning_content": told}))
-        run, ended = await replayed(service.ports.log, tenant_id, execution_id), True
+        async with _wanted(run, service):
+            yield frame(chunk(run, body.model, {"role": "assistant", "content": ""}))
+            async for _, event in executions.follow(tenant_id, execution_id, -1, service):
+                if told := reasoning(event):
+                    yield frame(chunk(run, body.model, {"reasoning_content": told}))
+            run = await replayed(service.ports.log, tenant_id, execution_id)
         for last in last_chunks(run, body.model):
             yield frame(last)
         if body.stream_options and body.stream_options.include_usage:
             yield frame(usage_chunk(run, body.model))
     except RlmError as error:
         yield frame({"error": {"code": error.code, "message": error.message, "details": error.details}})
-    finally:
-        if not ended:
-            # the client is gone, and nobody else waits for this answer
-            await executions.cancel(tenant_id, execution_id, service)
     yield DONE
