@@ -9,17 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib import resources
 
 from rlm_rs.core.corpus import Corpus, Document
 from rlm_rs.core.errors import ProviderFailed
 from rlm_rs.core.execution import Run
-from rlm_rs.core.model import Message, ModelRequest
+from rlm_rs.core.model import ModelRequest
 from rlm_rs.core.pricing import context_window
 from rlm_rs.core.records import EvaluationCall, EvaluationRecord, EvaluationStatus
 from rlm_rs.core.spans import Range, merge, read_ranges
 from rlm_rs.core.tokens import MARGIN, estimated_tokens, tokens_of_lengths
+from rlm_rs.evaluation.baseline import baseline_request, why_not_asked
 from rlm_rs.evaluation.judging import (
     JUDGE_TOKENS,
     Judgement,
@@ -37,7 +36,6 @@ from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.sessions import corpus_left
 
-BASELINE_TOKENS = 8192
 UNKNOWN_WINDOW_TOKENS = 128_000
 ANSWERER, BASELINE = "answerer", "baseline"
 
@@ -129,21 +127,14 @@ class JudgedEvaluator:
         documents = _readable(findings.corpus)
         if not self._baseline:
             raise Skipped("BASELINE_OFF")
-        if not documents:
-            raise Skipped("MISSING_PARSED_TEXT")
-        if window is None:
-            raise Skipped("UNKNOWN_CONTEXT_WINDOW")
-        lengths = [_document_tokens(document) for document in documents]
-        asked = estimated_tokens(findings.run.execution.question) + estimated_tokens(baseline_instructions())
-        if MARGIN * (sum(lengths) + asked) + BASELINE_TOKENS > window:
-            raise Skipped("CONTEXT_WINDOW_EXCEEDED")
+        if why := why_not_asked(documents, findings.run.execution.question, window):
+            raise Skipped(why)
         return documents
 
     async def _baseline_request(self, findings: _Findings, documents: Sequence[Document]) -> ModelRequest:
-        parts = [f"<document {d.source_name}>\n{await self._whole(d)}\n</document>" for d in documents]
-        parts.append(f"QUESTION\n{findings.run.execution.question}")
-        messages = (Message("system", baseline_instructions()), Message("user", "\n\n".join(parts)))
-        return ModelRequest(findings.run.execution.models.root, messages, max_tokens=BASELINE_TOKENS)
+        texts = [(document.source_name, await self._whole(document)) for document in documents]
+        execution = findings.run.execution
+        return baseline_request(execution.models.root, execution.question, texts)
 
     async def _judge_answers(self, findings: _Findings) -> None:
         end = findings.run.finished
@@ -248,12 +239,6 @@ class JudgedEvaluator:
     async def _text(self, place: Range, corpus: Corpus) -> str:
         document = corpus.documents[place.doc_index]
         return await self._ports.texts.read(document, place.start_char, place.end_char)
-
-
-@cache
-def baseline_instructions() -> str:
-    """The system message of the baseline."""
-    return (resources.files(__package__) / "prompts" / "baseline.txt").read_text(encoding="utf-8")
 
 
 def _readable(corpus: Corpus) -> list[Document]:
