@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from serving import MINE, THEIRS, Serving, serving
 from stage import step
 
-from rlm_rs.core.errors import ParserFailed, ProviderFailed
+from rlm_rs.core.errors import ParserFailed, ProviderFailed, SessionNotFound
 from rlm_rs.core.execution import Run
 from rlm_rs.core.model import ModelReply, ModelRequest
 from rlm_rs.core.records import ExecutionStatus, SessionStatus, WorkItem, WorkKind
@@ -419,6 +419,32 @@ async def test_deleting_a_session_stops_what_runs_in_it(tmp_path: Path) -> None:
         await until(lambda: is_gone(served, row.session_id))
     assert await served.journal.read(execution_id) == []
     assert await served.stored("raw", "parsed", "state") == []
+
+
+async def test_a_session_deleted_while_its_item_is_ended_is_removed_at_once(tmp_path: Path) -> None:
+    class Late(MemoryWork):
+        """Somebody deletes the session in the last moment of its ingestion."""
+
+        async def done(self, item: WorkItem, owner: str) -> None:
+            if item.kind == WorkKind.INGESTION:
+                with suppress(SessionNotFound):
+                    await delete_session(MINE, item.item_id, served.service)
+            await super().done(item, owner)
+
+    served = serving(tmp_path, ScriptedModel([]))
+    served.service = replace(served.service, work=Late())
+    docs = (NewDocument("a.txt", await served.upload("alpha beta")),)
+    # the sweep would find it only later
+    async with working(served.service, replace(QUICK, sweep=600)):
+        view = await create_session(MINE, NewSession(docs), served.service)
+
+        async def is_removed() -> bool:
+            return (
+                await served.service.ports.catalog.get_session(MINE, view.session.session_id) is None
+                and not await served.stored()
+            )
+
+        await until(is_removed)
 
 
 async def test_one_tenants_queue_does_not_hold_up_another(tmp_path: Path) -> None:

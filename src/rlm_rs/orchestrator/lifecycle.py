@@ -169,8 +169,19 @@ async def delete_session(tenant_id: str, session_id: str, service: Service) -> N
             break
     else:
         raise SessionNotFound(session_id=session_id)
-    await service.work.add(WorkKind.INGESTION, tenant_id, session_id)
     service.signals.stop(session_id)
+    await _ask_for_removal(tenant_id, session_id, service)
+
+
+async def ask_again_for_removal(tenant_id: str, session_id: str, service: Service) -> None:
+    """For who has just ended a session's item: a deletion asked for in its last moments changed nothing."""
+    session = await service.ports.catalog.get_session(tenant_id, session_id)
+    if session is not None and session.status == SessionStatus.DELETING:
+        await _ask_for_removal(tenant_id, session_id, service)
+
+
+async def _ask_for_removal(tenant_id: str, session_id: str, service: Service) -> None:
+    await service.work.add(WorkKind.INGESTION, tenant_id, session_id)
     service.signals.added(WorkKind.INGESTION)
 
 

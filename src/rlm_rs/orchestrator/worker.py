@@ -23,7 +23,12 @@ from rlm_rs.core.execution import Problem, Run
 from rlm_rs.core.records import WorkItem, WorkKind
 from rlm_rs.orchestrator.evaluating import evaluate, fail_evaluation, queue_evaluation
 from rlm_rs.orchestrator.executions import cancelled, documents_left, go_on
-from rlm_rs.orchestrator.lifecycle import expire_sessions, fail_session, ingest_session
+from rlm_rs.orchestrator.lifecycle import (
+    ask_again_for_removal,
+    expire_sessions,
+    fail_session,
+    ingest_session,
+)
 from rlm_rs.orchestrator.outcome import finish
 from rlm_rs.orchestrator.ports import Service
 
@@ -179,6 +184,8 @@ class Worker:
         try:
             if await self._done_under_lease(item):
                 await work.done(item, self.owner)
+                if item.kind == WorkKind.INGESTION:
+                    await ask_again_for_removal(item.tenant_id, item.item_id, self._service)
         except Retry as retry:
             await self._put_off(item, retry, PATIENCE * self._limits.max_attempts)
         except Fenced:
