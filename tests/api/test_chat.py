@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from api_server import LEASE, Running, running, until
+from api_server import LEASE, Running, code_of, running, until
+from scripted_http import said, scripted
 
 from rlm_rs.testing.models import ScriptedModel
 
@@ -74,6 +75,31 @@ def test_a_client_that_leaves_ends_the_execution(tmp_path: Path, stream: bool) -
             return [one["status"] for one in found] == ["CANCELLED"]
 
         until(is_cancelled)
+
+
+@pytest.mark.parametrize("message", ["%PDF-1.4 garbage " * 400, "\0" * 5000])
+def test_a_message_is_text_whatever_it_begins_with(client: openai.OpenAI, message: str) -> None:
+    done = client.chat.completions.create(
+        model="rlm",
+        messages=[{"role": "system", "content": message}, {"role": "user", "content": "What is garbage?"}],
+    )
+    assert done.choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_messages_that_cannot_be_read_are_an_error_at_once(tmp_path: Path, stream: bool) -> None:
+    unreadable = {"code": "PARSE_TOO_LARGE", "message": "It is too large. Split it."}
+    parser = said({"status": "failed", "error": unreadable})
+    body = {"model": "rlm", "stream": stream, "messages": [{"role": "user", "content": "What is it?"}]}
+    with (
+        scripted([parser]) as (url, _),
+        running(tmp_path, llm_provider="fake", parser_service_url=url) as server,
+        server.client() as client,
+    ):
+        answer = client.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, code_of(answer)) == (502, "PARSER_ERROR")
+    assert answer.json()["error"]["message"] == "conversation.txt: It is too large. Split it."
+    assert answer.json()["error"]["details"]["failure_code"] == "PARSE_TOO_LARGE"
 
 
 def test_errors_reach_the_client_as_its_own(client: openai.OpenAI) -> None:

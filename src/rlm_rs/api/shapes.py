@@ -40,7 +40,7 @@ from rlm_rs.api.views import (
     VerifiedOut,
 )
 from rlm_rs.core.citing import Citation
-from rlm_rs.core.corpus import Document
+from rlm_rs.core.corpus import UTF8_TEXT, Document
 from rlm_rs.core.execution import Run
 from rlm_rs.core.records import EvaluationRecord, ExecutionRecord, ExecutionStatus, SessionRecord
 from rlm_rs.core.spans import SpanRef
@@ -81,7 +81,7 @@ def _new_document(body: DocumentBody) -> NewDocument:
 
 def chat_session(uploads: Iterable[tuple[str, StoredUpload]]) -> NewSession:
     """The session over a chat's long messages."""
-    docs = tuple(NewDocument(name, upload.raw_s3_uri, "text/plain") for name, upload in uploads)
+    docs = tuple(NewDocument(name, upload.raw_s3_uri, UTF8_TEXT) for name, upload in uploads)
     return NewSession(docs=docs, ttl_minutes=CHAT_TTL_MINUTES, enable_search=False)
 
 

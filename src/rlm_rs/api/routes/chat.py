@@ -32,9 +32,12 @@ from rlm_rs.core.errors import (
     ParserFailed,
     ProviderFailed,
     RlmError,
+    SessionExpired,
+    SessionNotFound,
     SessionNotReady,
 )
 from rlm_rs.core.execution import Run
+from rlm_rs.core.records import SessionStatus
 from rlm_rs.orchestrator import executions, lifecycle
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.ports import Service
@@ -49,7 +52,9 @@ CLIENT_LEFT = 499
 """The status nginx notes for a client that did not wait; it reaches nobody but the log and the metrics."""
 DONE = b"data: [DONE]\n\n"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    **documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed),
+    **documented(
+        SessionNotFound, SessionNotReady, SessionExpired, BudgetExceeded, ProviderFailed, ParserFailed
+    ),
     200: {
         "content": STREAMED,
         "description": "a completion, or with `stream` its chunks",
@@ -116,13 +121,30 @@ async def _bytes(passage: Passage) -> AsyncIterator[bytes]:
 
 
 async def _ready(tenant_id: str, session_id: str, service: Service) -> None:
-    """Wait until the session can be asked. Raises `SessionNotReady` if it takes too long or failed."""
+    """Wait until the session can be asked.
+
+    Raises `ParserFailed` if no message could be read, `SessionNotReady` if it takes too long, and
+    `SessionNotFound` and `SessionExpired` as it is.
+    """
     ends, pause = time.monotonic() + READY_SECONDS, FIRST_LOOK_SECONDS
-    while not (await lifecycle.session_view(tenant_id, session_id, service)).ready:
+    while not (view := await lifecycle.session_view(tenant_id, session_id, service)).ready:
+        if view.session.status == SessionStatus.FAILED:
+            raise _unreadable(view)
+        if view.session.status != SessionStatus.CREATING:
+            raise SessionNotFound(session_id=session_id)
         if time.monotonic() > ends:
             raise SessionNotReady(session_id=session_id, reason="its documents are still being read")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, SLOWEST_LOOK_SECONDS)
+
+
+def _unreadable(view: lifecycle.SessionView) -> ParserFailed:
+    for document in view.documents:
+        if failure := document.failure:
+            return ParserFailed(
+                source_name=document.source_name, reason=failure.message, failure_code=failure.code
+            )
+    return ParserFailed("None of the messages could be read.")
 
 
 async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
