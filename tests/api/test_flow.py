@@ -41,6 +41,7 @@ def test_from_upload_to_a_checked_citation(acme: httpx2.Client) -> None:
     ref = {name: citation[name] for name in names}
     checked = acme.post("/v1/citations/verify", json={"ref": ref}).json()
     assert checked["valid"] is True
+    assert acme.post("/v1/citations/verify", json={"ref": citation}).json() == checked
     text = unicodedata.normalize("NFC", checked["text"])
     assert citation["checksum"] == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     forged = {**ref, "end_char": ref["end_char"] - 1}

@@ -247,10 +247,19 @@ class SpanRefBody(Body):
     checksum: Text
 
 
+class CitationBody(SpanRefBody):
+    """A citation as an execution has it; what stands beside its reference is not looked at."""
+
+    source_name: Text | None = None
+    page: Annotated[int, Field(ge=-(2**53), lt=2**53)] | None = None
+    support: Text | None = None
+    note: Text | None = None
+
+
 class VerifyBody(Body):
     """A citation to check."""
 
-    ref: SpanRefBody
+    ref: CitationBody
 
 
 def given(body: BaseModel | None) -> dict[str, Any]:

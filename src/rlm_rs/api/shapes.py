@@ -247,7 +247,7 @@ def span_out(text: str, ref: SpanRef) -> SpanOut:
 
 def span_ref(body: SpanRefBody) -> SpanRef:
     """The citation a client sent."""
-    return SpanRef(**body.model_dump())
+    return SpanRef(**{name: getattr(body, name) for name in SpanRefBody.model_fields})
 
 
 def structure_out(document: Document, meta: Mapping[str, Any]) -> StructureOut:
