@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
-from api_server import LEASE, code_of, running, session
+from api_server import LEASE, code_of, running, session, until
 
 from rlm_rs.testing.models import ScriptedModel
 
@@ -63,3 +64,16 @@ def test_queued_tools_are_resolved_when_asked(tmp_path: Path) -> None:
         assert "one" in client.post(f"{place}/steps", json=read).json()["stdout"]
         again = {"code": "tool.queue_llm('b', 'two', max_tokens=5)", "options": {"resolve_tools": True}}
         assert client.post(f"{place}/steps", json=again).json()["statuses"]["b"] == "resolved"
+
+
+def test_of_two_steps_at_once_one_is_told_to_look_again(tmp_path: Path) -> None:
+    model = ScriptedModel([], lambda _: "late", latency=2)
+    with running(tmp_path, model) as server, server.client() as client, ThreadPoolExecutor(1) as pool:
+        place = begun(client)
+        slow = pool.submit(client.post, f"{place}/steps", json={"code": "llm_query('one')"})
+        until(lambda: client.get(f"{place}/code").json()["entries"])
+        quick = client.post(f"{place}/steps", json={"code": "1"})
+        fenced = slow.result()
+    assert quick.status_code == 200
+    assert (fenced.status_code, code_of(fenced)) == (409, "FENCED")
+    assert "Read it again" in fenced.json()["error"]["message"]

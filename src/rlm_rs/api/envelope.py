@@ -13,12 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from rlm_rs.core.errors import (
+    BlobNotFound,
+    ChecksumMismatch,
+    ExecutionNotFound,
     Forbidden,
     MethodNotAllowed,
     NotFound,
     RateLimited,
     RequestTooLarge,
     RlmError,
+    StorageFailed,
     Unauthorized,
     ValidationFailed,
 )
@@ -31,7 +35,10 @@ _ALWAYS: tuple[type[RlmError], ...] = (
     ValidationFailed,
     RateLimited,
     RlmError,
+    StorageFailed,
 )
+RECORDED: tuple[type[RlmError], ...] = (ExecutionNotFound, ChecksumMismatch, BlobNotFound)
+"""What reading an execution's journal may end in, the large parts of whose events are objects."""
 
 
 class ErrorBody(BaseModel):

@@ -200,7 +200,7 @@ class LambdaFailed(SandboxFailed):
 
 
 class Fenced(RlmError):
-    """Another worker goes on with execution {execution_id}; this one steps back."""
+    """Something else went on with execution {execution_id} at the same time. Read it again before you go on."""
 
     code, status = "FENCED", 409
 

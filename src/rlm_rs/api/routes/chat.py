@@ -22,19 +22,21 @@ from rlm_rs.api.chat_replies import (
     usage_chunk,
 )
 from rlm_rs.api.departure import while_connected
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
 from rlm_rs.api.shapes import chat_execution, chat_session
 from rlm_rs.api.sse import HEADERS, STREAM, STREAMED, frame, kept_alive
 from rlm_rs.core.errors import (
     BudgetExceeded,
+    MaxTurnsExceeded,
     ParserFailed,
     ProviderFailed,
     RlmError,
     SessionExpired,
     SessionNotFound,
     SessionNotReady,
+    ToolFailed,
 )
 from rlm_rs.core.execution import Run
 from rlm_rs.core.records import SessionStatus
@@ -53,7 +55,15 @@ CLIENT_LEFT = 499
 DONE = b"data: [DONE]\n\n"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     **documented(
-        SessionNotFound, SessionNotReady, SessionExpired, BudgetExceeded, ProviderFailed, ParserFailed
+        *RECORDED,
+        SessionNotFound,
+        SessionNotReady,
+        SessionExpired,
+        BudgetExceeded,
+        MaxTurnsExceeded,
+        ProviderFailed,
+        ParserFailed,
+        ToolFailed,
     ),
     200: {
         "content": STREAMED,
