@@ -60,6 +60,14 @@ def test_a_stream_sends_turns_as_reasoning_and_the_answer_as_content(client: ope
     assert chunks[-1].usage is not None
 
 
+def test_null_is_as_good_as_left_out(acme: httpx2.Client) -> None:
+    asked = {"model": "rlm", "messages": [{"role": "user", "content": f"{LEASE}\n\nHow can it end?"}]}
+    done = acme.post(
+        "/v1/chat/completions", json={**asked, "n": None, "stream": None, "stream_options": None}
+    )
+    assert done.status_code == 200, done.text
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_ends_the_execution(tmp_path: Path, stream: bool) -> None:
     with running(tmp_path, ScriptedModel(lambda _: "", latency=600)) as server, server.client() as client:

@@ -63,6 +63,20 @@ def test_a_synchronous_execution_comes_back_ended(acme: httpx2.Client) -> None:
     assert done.json()["status"] == "COMPLETED"
 
 
+def test_null_is_as_good_as_left_out(acme: httpx2.Client) -> None:
+    nothing = {"options": None, "models": None, "budgets": None}
+    session_id = session(acme, options=None, models_default=None, budgets_default={"max_turns": None})
+    assert acme.get(f"/v1/sessions/{session_id}").json()["options"]["readiness_mode"] == "LAX"
+    start(acme, session_id, **nothing, continue_from=None)
+    place = f"/v1/sessions/{session_id}/executions"
+    assert acme.post(place, json={"question": None, **nothing}).status_code == 422
+    assert acme.post(place, json={"question": "What?", "more": None}).status_code == 422
+    begun = acme.post(f"{place}/runtime", json={**nothing, "options": {"return_trace": None}})
+    assert begun.status_code == 201
+    steps = f"/v1/executions/{begun.json()['execution_id']}/steps"
+    assert acme.post(steps, json={"code": "1", "state": None, "options": None}).json()["success"] is True
+
+
 def test_contexts_are_the_result_in_contexts_mode(acme: httpx2.Client) -> None:
     asked = {"options": {"output_mode": "CONTEXTS"}}
     execution_id = start(acme, session(acme), "How can the lease be ended?", **asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MAX_DOCUMENTS = 10_000
 MAX_QUESTION_CHARS = 1_000_000
@@ -32,9 +32,17 @@ ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 
 
 class Body(BaseModel):
-    """A request's body."""
+    """A request's body. What may be left out may also be null."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in sent.items() if value is not None or name not in optional}
 
 
 class ModelsBody(Body):

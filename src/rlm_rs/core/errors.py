@@ -200,7 +200,7 @@ class LambdaFailed(SandboxFailed):
 
 
 class Fenced(RlmError):
-    """Something else went on with execution {execution_id} at the same time. Read it again before you go on."""
+    """Something else went on with execution {execution_id} meanwhile. Read it again before you go on."""
 
     code, status = "FENCED", 409
 
