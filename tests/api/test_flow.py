@@ -82,7 +82,7 @@ def test_contexts_are_the_result_in_contexts_mode(acme: httpx2.Client) -> None:
     execution_id = start(acme, session(acme), "How can the lease be ended?", **asked)
     done = ended(acme, execution_id)
     found = acme.get(f"/v1/executions/{execution_id}/contexts").json()["contexts"]
-    assert done["answer"] is None
+    assert (done["answer"], done["contexts_s3_uri"]) == (None, None)
     assert found == done["contexts"]
     assert LEASE[found[0]["ref"]["start_char"] : found[0]["ref"]["end_char"]] == found[0]["text"]
 
@@ -114,6 +114,8 @@ def test_what_was_done_can_be_read(acme: httpx2.Client) -> None:
     steps = acme.get(f"/v1/executions/{execution_id}/steps").json()["steps"]
     assert steps[-1]["final"]["is_final"] is True
     assert steps[0]["span_log"]
+    assert {"root_call_ms", "sandbox_ms"} <= set(steps[0]["timings"])
+    assert all(value >= 0 for value in steps[0]["timings"].values())
     code = acme.get(f"/v1/executions/{execution_id}/code").json()
     assert [entry["sequence"] for entry in code["entries"]] == list(range(len(code["entries"])))
     assert code["entries"][0]["kind"] == "REPL"

@@ -70,6 +70,14 @@ def test_lists_are_filtered(server: Running) -> None:
         assert {row["session_id"] for row in walked(client, "/v1/sessions", "sessions", 1)} == {one, two}
 
 
+def test_a_session_in_a_list_has_the_names_it_always_had(server: Running) -> None:
+    with server.client("rows") as client:
+        session_id = session(client)
+        row = client.get("/v1/sessions").json()["sessions"][0]
+        assert (row["id"], row["session_id"], row["tenant_id"]) == (session_id, session_id, "rows")
+        assert (row["readiness_mode"], row["ttl_seconds"]) == ("LAX", 3600)
+
+
 def test_the_same_request_is_done_once(server: Running) -> None:
     with server.client("once") as client:
         session_id = session(client)

@@ -64,6 +64,8 @@ def test_queued_tools_are_resolved_when_asked(tmp_path: Path) -> None:
         assert "one" in client.post(f"{place}/steps", json=read).json()["stdout"]
         again = {"code": "tool.queue_llm('b', 'two', max_tokens=5)", "options": {"resolve_tools": True}}
         assert client.post(f"{place}/steps", json=again).json()["statuses"]["b"] == "resolved"
+        timings = client.get(f"{place}/steps").json()["steps"][-1]["timings"]
+        assert set(timings) == {"root_call_ms", "sandbox_ms", "tool_resolve_ms"}
 
 
 def test_of_two_steps_at_once_one_is_told_to_look_again(tmp_path: Path) -> None:

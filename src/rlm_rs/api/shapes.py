@@ -99,11 +99,16 @@ def session_out(view: SessionView) -> SessionOut:
 
 def session_row(session: SessionRecord) -> SessionRow:
     """A session in a list."""
+    ends = session.expires_at
     return SessionRow(
         session_id=session.session_id,
+        id=session.session_id,
+        tenant_id=session.tenant_id,
         status=session.status,
+        readiness_mode=str(session.options.get("readiness_mode", "LAX")),
+        ttl_seconds=round(ends - session.created_at) if ends is not None else None,
         created_at=instant(session.created_at),
-        expires_at=instant(session.expires_at) if session.expires_at else None,
+        expires_at=instant(ends) if ends is not None else None,
         options=dict(session.options),
     )
 

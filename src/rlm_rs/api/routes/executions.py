@@ -21,6 +21,7 @@ from rlm_rs.core.errors import (
     IdempotencyConflict,
     NotFound,
     RequestUnderWay,
+    RlmError,
     SessionExpired,
     SessionNotFound,
     SessionNotReady,
@@ -35,7 +36,7 @@ from rlm_rs.orchestrator.tracing.evaluated import evaluated_trace
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
-_STARTING = (
+_STARTING: tuple[type[RlmError], ...] = (
     SessionNotFound,
     SessionNotReady,
     SessionExpired,
