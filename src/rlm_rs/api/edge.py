@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rlm_rs.api.envelope import envelope
+from rlm_rs.api.envelope import METHODS, envelope
 from rlm_rs.api.parts import Parts, parts_of
 from rlm_rs.core.errors import RequestTooLarge, RlmError
 from rlm_rs.telemetry.logs import bind, logger, unbind
@@ -28,7 +28,6 @@ STRANGER_BYTES = 8_192
 CLIENT_GONE = 499
 """Counted where a client left before its request was whole; nobody is there to be sent it."""
 _SANE_ID = re.compile(r"[\w.:-]{1,128}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = logger(__name__)
 
 
@@ -124,7 +123,7 @@ def _limit(scope: Scope, parts: Parts) -> int | None:
 
 def _told(scope: Scope, exchange: _Exchange, parts: Parts, seconds: float) -> None:
     path = getattr(scope.get("route"), "path", UNROUTED)
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    method = scope["method"] if scope["method"] in METHODS else "OTHER"
     parts.metrics.request_ended(method, path, exchange.status, seconds)
     ids = {name: value for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
     caller = scope.get("state", {}).get("caller")

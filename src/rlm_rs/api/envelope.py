@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Scope
 
 from rlm_rs.core.errors import (
@@ -28,6 +29,7 @@ from rlm_rs.core.errors import (
 )
 
 SHOWN_ERRORS = 20
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ALWAYS: tuple[type[RlmError], ...] = (
     Unauthorized,
     Forbidden,
@@ -123,11 +125,21 @@ def _as_rlm_error(request: Request, error: HTTPException) -> RlmError:
     if error.status_code == 404:
         return NotFound(path=request.url.path)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow", "")
-        return MethodNotAllowed(method=request.method, path=request.url.path, allow=allowed)
+        return MethodNotAllowed(method=request.method, path=request.url.path, allow=_allowed(request))
     if error.status_code < 500:
         return ValidationFailed(str(error.detail))
     return RlmError(reason=str(error.detail))
+
+
+def _allowed(request: Request) -> str:
+    """All methods that the path takes, as RFC 9110, section 15.5.6, has it; a route knows only its own."""
+    routes = request.app.router.routes
+    found = [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(found)
 
 
 def documented(*errors: type[RlmError]) -> dict[int | str, dict[str, Any]]:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-MAX_DOCUMENTS = 10_000
+from rlm_rs.core.records import MAX_DOCUMENTS, MAX_TTL_MINUTES
+
 MAX_QUESTION_CHARS = 1_000_000
 MAX_CODE_CHARS = 1_000_000
-MAX_TTL_MINUTES = 5 * 366 * 24 * 60
 MAX_WAIT_SECONDS = 600.0
 MAX_REQUESTS = 1_000
 
@@ -102,7 +102,7 @@ class SessionBody(Body):
     """A new session: its documents and what its executions begin with."""
 
     ttl_minutes: int = Field(gt=0, le=MAX_TTL_MINUTES, examples=[60])
-    docs: list[DocumentBody] = Field(max_length=MAX_DOCUMENTS)
+    docs: list[DocumentBody] = Field(max_length=MAX_DOCUMENTS, json_schema_extra={"minItems": 1})
     options: SessionOptionsBody = SessionOptionsBody()
     models_default: ModelsBody | None = None
     budgets_default: BudgetsBody | None = None
