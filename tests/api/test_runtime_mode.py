@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from api_server import LEASE, code_of, running, session, until
@@ -11,8 +12,8 @@ from api_server import LEASE, code_of, running, session, until
 from rlm_rs.testing.models import ScriptedModel
 
 
-def begun(client: httpx2.Client) -> str:
-    made = client.post(f"/v1/sessions/{session(client)}/executions/runtime")
+def begun(client: httpx2.Client, **options: Any) -> str:
+    made = client.post(f"/v1/sessions/{session(client)}/executions/runtime", json={"options": options})
     assert (made.status_code, made.json()["status"]) == (201, "RUNNING")
     return f"/v1/executions/{made.json()['execution_id']}"
 
@@ -47,6 +48,12 @@ def test_what_the_code_does_wrong_is_a_result(acme: httpx2.Client) -> None:
     assert (body["success"], body["stdout"].strip(), body["error"]["line"]) == (False, "before", 2)
     wrong = acme.post(f"{place}/steps", json={"code": "1", "state": "text"})
     assert (wrong.status_code, code_of(wrong)) == (400, "STATE_INVALID_TYPE")
+
+
+def test_the_context_of_steps_is_a_text_where_that_is_wanted(acme: httpx2.Client) -> None:
+    code = {"code": "print(len(context), 'six months' in context)"}
+    step = acme.post(f"{begun(acme, context_shape='text')}/steps", json=code).json()
+    assert step["stdout"].split() == [str(len(LEASE)), "True"]
 
 
 def test_queued_tools_are_resolved_when_asked(tmp_path: Path) -> None:

@@ -158,10 +158,11 @@ class RecomputeBody(Body):
 
 
 class RuntimeOptionsBody(Body):
-    """What is kept of a client-driven execution for its trace."""
+    """What steps see as `context`, and what is kept of a client-driven execution for its trace."""
 
     return_trace: bool = False
     redact_trace: bool = False
+    context_shape: Literal["documents", "text"] = "documents"
 
 
 class RuntimeBody(Body):

@@ -211,7 +211,8 @@ def _evaluation(body: ExecutionBody) -> dict[str, Any]:
 
 def new_runtime(body: RuntimeBody) -> NewRuntime:
     """The client-driven execution a client wants."""
-    return NewRuntime(_choices(body.models, body.budgets, _trace_options(body.options)))
+    options = body.options
+    return NewRuntime(_choices(body.models, body.budgets, _trace_options(options)), options.context_shape)
 
 
 def chat_execution(question: str, root_model: str | None, schema: Mapping[str, Any] | None) -> NewExecution:

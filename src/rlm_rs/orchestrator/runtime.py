@@ -30,7 +30,7 @@ from rlm_rs.orchestrator.ports import Ports, Service
 from rlm_rs.orchestrator.root import used_up
 from rlm_rs.orchestrator.steps import reserved_state, take_step
 from rlm_rs.orchestrator.subcalls import resolve
-from rlm_rs.sandbox.protocol import RESERVED_STATE_KEYS, StepResult, SubcallRequest
+from rlm_rs.sandbox.protocol import RESERVED_STATE_KEYS, ContextShape, StepResult, SubcallRequest
 
 CLIENT = "client"
 MAX_STATE_DEPTH = 100
@@ -41,6 +41,7 @@ class NewRuntime:
     """An execution whose steps a client writes."""
 
     choices: Choices = Choices()
+    context_shape: ContextShape = "documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ async def create_runtime(tenant_id: str, session_id: str, new: NewRuntime, servi
     """Record a new execution for a client to step. Raises as `executions.submit` does."""
     session = await open_session(tenant_id, session_id, service)
     execution = await furnished(opened(session, new.choices, "", "RUNTIME", service), None, service.ports)
+    execution = replace(execution, context_shape=new.context_shape)
     await service.ports.catalog.put_execution(record_of(Run(execution)))
     return await service.ports.log.start(execution)
 
