@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from api_server import LEASE, Running, code_of, running, until
 from scripted_http import said, scripted
 
+from rlm_rs.core.errors import ProviderFailed
 from rlm_rs.testing.models import ScriptedModel
 
 FILLER = "The yard was swept on Tuesday and nothing else happened there. \n"
@@ -108,6 +110,18 @@ def test_messages_that_cannot_be_read_are_an_error_at_once(tmp_path: Path, strea
     assert (answer.status_code, code_of(answer)) == (502, "PARSER_ERROR")
     assert answer.json()["error"]["message"] == "conversation.txt: It is too large. Split it."
     assert answer.json()["error"]["details"]["failure_code"] == "PARSE_TOO_LARGE"
+
+
+def test_a_stream_that_ends_in_an_error_says_whose_request_it_was(tmp_path: Path) -> None:
+    failing = ScriptedModel(lambda _: ProviderFailed(reason="there is none"))
+    body = {"model": "rlm", "stream": True, "messages": [{"role": "user", "content": "What is it?"}]}
+    with running(tmp_path, failing) as server, server.client() as client:
+        answer = client.post("/v1/chat/completions", json=body)
+    last, done = answer.text.strip().split("\n\n")[-2:]
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert done == "data: [DONE]"
+    assert error["request_id"] == answer.headers["X-Request-ID"]
+    assert set(error) == {"code", "message", "request_id", "details"}
 
 
 def test_errors_reach_the_client_as_its_own(client: openai.OpenAI) -> None:

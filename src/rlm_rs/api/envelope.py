@@ -63,9 +63,9 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-def envelope(error: RlmError, scope: Scope) -> Response:
-    """The response that says so."""
-    body = {
+def enveloped(error: RlmError, scope: Scope) -> dict[str, Any]:
+    """The body of a response that says so, also where one has begun."""
+    return {
         "error": {
             "code": error.code,
             "message": error.message,
@@ -73,7 +73,11 @@ def envelope(error: RlmError, scope: Scope) -> Response:
             "details": error.details,
         }
     }
-    content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def envelope(error: RlmError, scope: Scope) -> Response:
+    """The response that says so."""
+    content = orjson.dumps(enveloped(error, scope), default=str, option=orjson.OPT_NON_STR_KEYS)
     return Response(content, error.status, _headers(error), "application/json")
 
 

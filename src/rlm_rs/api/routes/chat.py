@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
+from starlette.types import Scope
 
 from rlm_rs.api.chat_messages import Asked, ChatBody, Passage, asked, output_schema
 from rlm_rs.api.chat_replies import (
@@ -22,7 +23,7 @@ from rlm_rs.api.chat_replies import (
     usage_chunk,
 )
 from rlm_rs.api.departure import while_connected
-from rlm_rs.api.envelope import RECORDED, documented
+from rlm_rs.api.envelope import RECORDED, documented, enveloped
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
 from rlm_rs.api.shapes import chat_execution, chat_session
@@ -91,7 +92,7 @@ async def complete(
     run = await while_connected(request, _begun(asked(body.messages), body, caller.tenant_id, parts))
     if run is None:
         return Response(status_code=CLIENT_LEFT)
-    frames = _frames(run, body, caller.tenant_id, parts.service)
+    frames = _frames(run, body, request.scope, parts.service)
     return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
 
 
@@ -162,8 +163,8 @@ async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
     return await executions.wait(tenant_id, run.execution.execution_id, seconds, service)
 
 
-async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) -> AsyncGenerator[bytes]:
-    execution_id = run.execution.execution_id
+async def _frames(run: Run, body: ChatBody, scope: Scope, service: Service) -> AsyncGenerator[bytes]:
+    tenant_id, execution_id = run.execution.tenant_id, run.execution.execution_id
     try:
         async with _wanted(run, service):
             yield frame(chunk(run, body.model, {"role": "assistant", "content": ""}))
@@ -176,5 +177,5 @@ async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) ->
         if body.stream_options and body.stream_options.include_usage:
             yield frame(usage_chunk(run, body.model))
     except RlmError as error:
-        yield frame({"error": {"code": error.code, "message": error.message, "details": error.details}})
+        yield frame(enveloped(error, scope))
     yield DONE
