@@ -48,6 +48,21 @@ def test_from_upload_to_a_checked_citation(acme: httpx2.Client) -> None:
     assert acme.post("/v1/citations/verify", json={"ref": forged}).json()["valid"] is False
 
 
+def test_a_document_that_is_not_the_one_named_is_failed(acme: httpx2.Client) -> None:
+    named = {"source_name": "a.md", "raw_s3_uri": upload(acme)}
+    etag = hashlib.md5(LEASE.encode(), usedforsecurity=False).hexdigest()
+    marks = ({"raw_s3_etag": etag}, {"raw_s3_etag": "0" * 32}, {"raw_s3_version_id": "1"})
+    docs = [{**named, **mark} for mark in marks]
+    made = acme.post("/v1/sessions", json={"ttl_minutes": 60, "docs": docs})
+    place = f"/v1/sessions/{made.json()['session_id']}"
+    until(lambda: acme.get(place).json()["status"] == "READY")
+    found = acme.get(place).json()["docs"]
+    assert [doc["failure_code"] for doc in found] == [None, "SOURCE_CHANGED", "SOURCE_CHANGED"]
+    assert named["raw_s3_uri"] in found[1]["failure_reason"]
+    wrong = {**named, "raw_s3_etag": "with a space"}
+    assert acme.post("/v1/sessions", json={"ttl_minutes": 60, "docs": [wrong]}).status_code == 422
+
+
 def test_a_form_uploads_too(acme: httpx2.Client) -> None:
     done = acme.post("/v1/uploads", files={"file": ("a b.md", LEASE.encode(), "text/markdown")})
     assert done.status_code == 201

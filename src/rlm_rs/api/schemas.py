@@ -79,16 +79,22 @@ class BudgetsBody(Body):
     max_step_memory_mb: _Count | None = None
 
 
+Mark = Annotated[str, Field(pattern="^[!-~]+$", max_length=1024)]
+
+
 class DocumentBody(Body):
-    """A document of a new session: where its bytes are and what it is called."""
+    """A document of a new session: where its bytes are and what it is called.
+
+    raw_s3_version_id, raw_s3_etag: which object it must be; if it is another, the document is FAILED.
+    """
 
     source_name: Name = Field(examples=["agreements/lease.md"])
     mime_type: Annotated[str, Field(max_length=255)] | None = Field(None, examples=["text/markdown"])
     raw_s3_uri: Annotated[str, Field(pattern=r"^s3://[^/]+/.+$", max_length=2048)] = Field(
         examples=["s3://rlm/raw/acme/4f1c/lease.md"]
     )
-    raw_s3_version_id: Annotated[str, Field(max_length=1024)] | None = None
-    raw_s3_etag: Annotated[str, Field(max_length=1024)] | None = None
+    raw_s3_version_id: Mark | None = None
+    raw_s3_etag: Mark | None = None
 
 
 class SessionOptionsBody(Body):

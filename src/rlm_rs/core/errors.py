@@ -169,6 +169,10 @@ class BlobNotFound(RlmError):
     code, status = "S3_READ_ERROR", 502
 
 
+class BlobChanged(BlobNotFound):
+    """{uri} is there, but not as it was named: {reason}."""
+
+
 class ParserFailed(RlmError):
     """{source_name}: {reason}"""
 
