@@ -117,11 +117,11 @@ def audited(client: httpx2.Client) -> list[tuple[str, int]]:
     return [(entry["path"], entry["status"]) for entry in client.get("/v1/audit").json()["entries"]]
 
 
-def test_an_upload_that_ends_in_the_middle_is_audited(server: Running) -> None:
-    with server.client("cut") as client:
+def test_an_upload_that_ends_in_the_middle_is_audited(tmp_path: Path) -> None:
+    with running(tmp_path, llm_provider="fake") as server, server.client() as client:
         place = urlsplit(server.url)
         head = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nAuthorization: {client.headers['Authorization']}\r\n"
-        with socket.create_connection((place.hostname, place.port)) as line:
+        with socket.create_connection((place.hostname or "", place.port or 0)) as line:
             line.sendall(f"{head}Content-Length: 1000\r\n\r\nthe beginning".encode())
         until(lambda: audited(client) == [("/v1/uploads", 499)])
 
