@@ -55,6 +55,7 @@ RENEWAL_SECONDS = 2.0
 SHORTEST_LEASE_SECONDS = 0.05
 POISONED = "It was given up after {attempts} attempts: {reason}"
 PATIENCE = 4
+BEGINNING_PATIENCE = 2
 BEGINNING_SECONDS = 0.05
 EXTRA_SHARE = 1.0
 """What a full worker still begins for tenants it does nothing for yet, as a share of its concurrency."""
@@ -84,11 +85,14 @@ class WorkerLimits:
 
 
 class Retry(Exception):
-    """The item is to be tried again. `reason` is one sentence; `pause` is the first pause, in seconds."""
+    """The item is to be tried again. `reason` is one sentence; `pause` is the first pause, in seconds.
 
-    def __init__(self, reason: str, pause: float | None = None) -> None:
+    patience: after how many claims it is given up, as a multiple of `max_attempts`.
+    """
+
+    def __init__(self, reason: str, pause: float | None = None, patience: int = PATIENCE) -> None:
         super().__init__(reason)
-        self.reason, self.pause = reason, pause
+        self.reason, self.pause, self.patience = reason, pause, patience
 
 
 class Worker:
@@ -200,7 +204,7 @@ class Worker:
                 await work.done(item, self.owner)
                 await self._asked_meanwhile(item)
         except Retry as retry:
-            await self._put_off(item, retry, PATIENCE * self._limits.max_attempts)
+            await self._put_off(item, retry, retry.patience * self._limits.max_attempts)
         except Fenced:
             # whoever was faster goes on with it; if nobody does, the item is looked at again soon
             await work.renew(item, self.owner, self._limits.backoff)
@@ -293,7 +297,7 @@ class Worker:
         run = await self._service.ports.log.replay(item.tenant_id, item.item_id)
         if run is None:
             # whoever submits it is about to write it
-            raise Retry("its journal has not begun", BEGINNING_SECONDS)
+            raise Retry("its journal has not begun", BEGINNING_SECONDS, BEGINNING_PATIENCE)
         if run.finished is not None:
             # the row may be older than the journal
             await finish(run, await documents_left(run, self._service.ports), self._service.ports)
