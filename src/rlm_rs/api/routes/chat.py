@@ -43,6 +43,7 @@ from rlm_rs.core.execution import Run
 from rlm_rs.core.records import SessionStatus
 from rlm_rs.orchestrator import executions, lifecycle
 from rlm_rs.orchestrator.event_log import replayed
+from rlm_rs.orchestrator.executions import NewExecution
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.uploads import store_upload
 
@@ -124,7 +125,18 @@ async def _begun(wanted: Asked, body: ChatBody, tenant_id: str, parts: Parts) ->
     root = None if body.model == MODEL else body.model
     execution = chat_execution(wanted.question, root, output_schema(body))
     async with parts.wiring.limiter.starting_execution(tenant_id):
-        return await executions.submit(tenant_id, made.session.session_id, execution, service)
+        return await _submitted(tenant_id, made.session.session_id, execution, service)
+
+
+async def _submitted(tenant_id: str, session_id: str, new: NewExecution, service: Service) -> Run:
+    """Submit whole or not at all: a client that leaves meanwhile leaves no half of an execution."""
+    submitting = asyncio.ensure_future(executions.submit(tenant_id, session_id, new, service))
+    try:
+        return await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        run = await submitting
+        await executions.cancel(tenant_id, run.execution.execution_id, service)
+        raise
 
 
 async def _bytes(passage: Passage) -> AsyncIterator[bytes]:
