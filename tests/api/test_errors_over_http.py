@@ -211,3 +211,12 @@ def test_limits_of_a_session_are_said_as_they_are(
     answered = acme.post("/v1/sessions", json={"ttl_minutes": 1, "docs": [DOC], **change})
     assert (answered.status_code, code_of(answered)) == (422, "VALIDATION_ERROR")
     assert told in answered.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/mcp"])
+def test_behind_a_prefix_the_same_is_guarded(tmp_path: Path, path: str) -> None:
+    with running(tmp_path, root_path="/rlm") as server, server.client() as client:
+        # the proxy takes the prefix off, and uvicorn puts it on again
+        assert httpx2.get(f"{server.url}{path}").status_code == 401
+        assert client.get("/v1/sessions").status_code == 200
+        assert client.post("/v1/sessions", json={}).status_code == 422

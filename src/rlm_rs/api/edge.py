@@ -112,11 +112,19 @@ class _Exchange:
         await self._send(message)
 
 
+def route_path(scope: Scope) -> str:
+    """The path as the routes know it: without what a proxy put before it (ASGI, `root_path`)."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    below = path.removeprefix(root)
+    return below if root and below.startswith("/") else path
+
+
 def _limit(scope: Scope, parts: Parts) -> int | None:
     settings = parts.wiring.settings
-    if scope["path"] in STRANGERS:
+    path = route_path(scope)
+    if path in STRANGERS:
         return STRANGER_BYTES
-    if scope["path"].rstrip("/") == UPLOADS:
+    if path.rstrip("/") == UPLOADS:
         return settings.upload_size_limit_bytes
     return settings.request_size_limit_bytes
 

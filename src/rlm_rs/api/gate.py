@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rlm_rs.api.edge import CLIENT_GONE
+from rlm_rs.api.edge import CLIENT_GONE, route_path
 from rlm_rs.api.envelope import request_id
 from rlm_rs.api.parts import Parts, parts_of
 from rlm_rs.api.sign_in import cookie_of, signed_in
@@ -38,7 +38,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through whose key is good and whose tenant has not asked too much."""
-        if scope["type"] != "http" or not _guarded(scope["path"]):
+        if scope["type"] != "http" or not _guarded(route_path(scope)):
             await self._app(scope, receive, send)
             return
         parts = parts_of(scope)
@@ -47,7 +47,7 @@ class Gate:
         state["caller"] = caller
         bind(tenant_id=caller.tenant_id)
         await parts.wiring.limiter.check_request(caller.tenant_id)
-        if scope["method"] not in MUTATING or scope["path"] == MCP_PATH:
+        if scope["method"] not in MUTATING or route_path(scope) == MCP_PATH:
             # every request for a tool is a POST; the tools that change something are audited by name
             await self._app(scope, receive, send)
             return
