@@ -212,3 +212,20 @@ async def test_an_execution_that_ends_while_a_list_by_mode_is_read_is_in_it_once
     assert scene.happened
     assert [row.execution_id for row in rows] == [f"exec_{each:03}" for each in (3, 2, 1, 0)]
     assert limit < 10 or ended in rows
+
+
+async def test_the_executions_of_a_session_are_found_and_removed_before_any_index_has_them(
+    scene: Scene,
+) -> None:
+    catalog, rows = scene.one.catalog, [execution(number) for number in (3, 2, 1)]
+    for row in (*rows, execution(0, session_id="sess_001")):
+        await catalog.put_execution(row)
+    nothing = Fault(answer={"Items": [], "Count": 0, "ScannedCount": 0})
+    scene.proxy.faults = lambda asked: nothing if b"IndexName" in asked.body else None
+    found = await all_pages(lambda cursor: catalog.list_executions(MINE, 2, cursor, "sess_000"))
+    assert found == rows
+    assert await catalog.list_executions(MINE) == ([], None)
+    for row in rows:
+        await catalog.delete_execution(MINE, row.execution_id)
+    await catalog.delete_session(MINE, "sess_000")
+    assert await scene.two.catalog.list_executions(MINE) == ([execution(0, session_id="sess_001")], None)

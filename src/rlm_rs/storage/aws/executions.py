@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -16,12 +15,12 @@ from rlm_rs.storage.aws.large import INDEXED_INLINE_BYTES, LargeRecords
 from rlm_rs.storage.aws.places import age, key, place_of_age
 from rlm_rs.storage.aws.sessions import newest
 from rlm_rs.storage.aws.tables import EXECUTIONS, PARTITION_KEY, SORT_KEY
-from rlm_rs.storage.pages import Page, checked_limit, page_of
+from rlm_rs.storage.pages import Page, after, checked_limit, page_of
 
 EXECUTION = TypeAdapter(ExecutionRecord)
 MODES: tuple[str, ...] = get_args(Mode)
 ENDED = tuple(status for status in ExecutionStatus if status != ExecutionStatus.RUNNING)
-BY_ID, BY_SESSION, BY_AGE, BY_STATUS = EXECUTIONS.indexes
+BY_ID, BY_AGE, BY_STATUS = EXECUTIONS.indexes
 
 Rounds = Sequence[Sequence[Lookup]]
 
@@ -30,6 +29,7 @@ class ExecutionRows:
     """The part of `core.ports.Catalog` that is about executions.
 
     One index is by mode and status together: a list of one of them alone merges the few partitions it is in.
+    A list of one session comes from the table itself.
     """
 
     def __init__(self, dynamo: Dynamo, large: LargeRecords) -> None:
@@ -85,6 +85,14 @@ class ExecutionRows:
             if cursor is None or len(rows) == wanted:
                 return rows, cursor
 
+    async def delete_executions(self, tenant_id: str, session_id: str) -> None:
+        """Remove the rows of a session that are left, also those no index has yet."""
+        while items := await self._dynamo.query(_of_session(tenant_id, session_id, None, {})):
+            await self._dynamo.delete_all(
+                EXECUTIONS, [(item[PARTITION_KEY], item[SORT_KEY]) for item in items]
+            )
+            await self._large.drop(items)
+
     async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
         (lookups,) = _lookups(tenant_id, None, status, None, None)
         return sum(await asyncio.gather(*(self._dynamo.count(lookup) for lookup in lookups)))
@@ -96,10 +104,13 @@ class ExecutionRows:
         """
         found: dict[str, Item] = {}
         for lookups in rounds:
-            for items in await asyncio.gather(*(self._dynamo.query(lookup, limit + 1) for lookup in lookups)):
+            for items in await asyncio.gather(*(self._newest(lookup, limit + 1) for lookup in lookups)):
                 found |= {str(item[SORT_KEY]): item for item in items}
         ordered = sorted(found.values(), key=lambda item: str(item["age"]), reverse=True)
         return page_of(ordered, limit, lambda item: place_of_age(str(item["age"])))
+
+    async def _newest(self, lookup: Lookup, limit: int) -> list[Item]:
+        return await self._dynamo.query(lookup, limit if lookup.newest_first else None)
 
     async def _execution_item(self, tenant_id: str, execution_id: str) -> Item | None:
         lookup = Lookup(
@@ -127,10 +138,7 @@ def _lookups(
 ) -> Rounds:
     """What to look up, round by round."""
     if session_id is not None:
-        rows = Lookup(
-            EXECUTIONS, index=BY_SESSION, **newest("PK", key("SESSION", tenant_id, session_id), cursor)
-        )
-        return [[_filtered(rows, {"status": status, "mode": mode})]]
+        return [[_of_session(tenant_id, session_id, cursor, {"status": status, "mode": mode})]]
     if status is None and mode is None:
         return [[Lookup(EXECUTIONS, index=BY_AGE, **newest("tenant_key", key("TENANT", tenant_id), cursor))]]
 
@@ -146,13 +154,24 @@ def _lookups(
     return [[of(mode, ExecutionStatus.RUNNING)], [of(mode, ended) for ended in ENDED]]
 
 
-def _filtered(rows: Lookup, wanted: Mapping[str, str | None]) -> Lookup:
-    """A lookup in one session, whose rows are few enough to be read and dropped."""
-    given: dict[str, Any] = {name: str(value) for name, value in wanted.items() if value is not None}
-    if not given:
-        return rows
-    conditions = " AND ".join(f"#{name} = :{name}" for name in given)
-    return replace(rows, values={**rows.values, **given}, filter=conditions)
+def _of_session(
+    tenant_id: str, session_id: str, cursor: str | None, wanted: Mapping[str, str | None]
+) -> Lookup:
+    """The rows of a session, read consistently: who removes it must see them all.
+
+    The table has them in no order of time, and so all of them are read for every page.
+    """
+    values: dict[str, Any] = {name: str(value) for name, value in wanted.items() if value is not None}
+    conditions = [f"#{name} = :{name}" for name in values]
+    last = after(cursor)
+    if cursor:
+        conditions, values = [*conditions, "#age < :age"], {**values, "age": age(*last)}
+    return Lookup(
+        EXECUTIONS,
+        "#PK = :pk",
+        {"pk": key("SESSION", tenant_id, session_id), **values},
+        filter=" AND ".join(conditions) or None,
+    )
 
 
 def _status_key(tenant_id: str, mode: str, status: ExecutionStatus) -> str:
