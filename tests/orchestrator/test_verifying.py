@@ -63,7 +63,7 @@ async def test_a_long_range_is_checked_in_pieces_and_shown_in_part() -> None:
     scene = await stored(LONG)
     found = await scene.verified(scene.ref)
     assert (found.valid, found.text) == (True, LONG[:MOST])
-    assert found.reason == f"the first 1,000 of {len(LONG):,} characters are shown"
+    assert found.reason == f"at most the first 1,000 of {len(LONG):,} characters are given"
     assert scene.blobs.longest < 4 * PIECE_CHARS < len(LONG.encode())
 
 
@@ -85,7 +85,7 @@ async def test_a_wrong_checksum_streams_the_document_once_at_most() -> None:
         found = await scene.verified(replace(scene.ref, checksum="sha256:" + "0" * 64))
         assert (found.valid, found.text) == (False, LONG[:MOST])
         assert found.reason is not None
-        assert "is not what was cited; the first 1,000 of" in found.reason
+        assert "is not what was cited; at most the first 1,000 of" in found.reason
     assert scene.blobs.streams == 1
 
 

@@ -85,7 +85,7 @@ async def _read(pieces: AsyncIterator[str], most: int) -> _Read:
 
 def _verification(valid: bool, found: _Read, document: Document, reason: str | None = None) -> Verification:
     if len(found.text) < found.chars:
-        cut = f"the first {len(found.text):,} of {found.chars:,} characters are shown"
+        cut = f"at most the first {len(found.text):,} of {found.chars:,} characters are given"
         reason = f"{reason}; {cut}" if reason else cut
     return Verification(valid, found.text, document.source_name, reason)
 
