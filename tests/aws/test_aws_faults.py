@@ -6,12 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rlm_rs.core.errors import Fenced, StorageFailed
-from rlm_rs.core.records import WorkKind
+from rlm_rs.core.records import SessionStatus, WorkKind
 from rlm_rs.storage.aws.account import Account
 from rlm_rs.storage.aws.blobs import S3Blobs
 from rlm_rs.storage.aws.calls import Calls
@@ -178,6 +179,20 @@ async def test_what_was_too_large_for_an_item_goes_with_it(stores: Reached, buck
     assert len(set(await stores.blobs.list(f"s3://{bucket}/rows/")) - before) == 4
     await stores.journal.delete("e")
     await stores.catalog.delete_execution(MINE, "exec_001")
+    await stores.catalog.delete_session(MINE, "sess_000")
+    assert set(await stores.blobs.list(f"s3://{bucket}/rows/")) == before
+
+
+async def test_a_session_that_moves_on_leaves_no_object_behind(stores: Reached, bucket: str) -> None:
+    before = set(await stores.blobs.list(f"s3://{bucket}/rows/"))
+    wide = session(0, options={"x": HUGE + "moved"})
+    deleting = replace(wide, status=SessionStatus.DELETING)
+    await stores.catalog.put_session(wide, [])
+    assert await stores.catalog.move_session(deleting, SessionStatus.READY)
+    assert not await stores.catalog.move_session(deleting, SessionStatus.READY)
+    failed = replace(wide, status=SessionStatus.FAILED)
+    assert not await stores.catalog.move_session(failed, SessionStatus.READY)
+    assert await stores.catalog.get_session(MINE, "sess_000") == deleting
     await stores.catalog.delete_session(MINE, "sess_000")
     assert set(await stores.blobs.list(f"s3://{bucket}/rows/")) == before
 

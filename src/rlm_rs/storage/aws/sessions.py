@@ -97,11 +97,13 @@ class SessionRows:
         if absent:
             change += " REMOVE " + ", ".join(f"#{name}" for name in absent)
         try:
-            await self._dynamo.update(
-                SESSIONS, *where, change, "#status = :expected", **given, expected=str(expected)
+            before = await self._dynamo.update(
+                SESSIONS, *where, change, "#status = :expected", "ALL_OLD", **given, expected=str(expected)
             )
-        except ConditionFailed:
+        except ConditionFailed as error:
+            await self._large.drop([row], keep=(error.item or {}).get("record_uri"))
             return False
+        await self._large.drop([before], keep=row.get("record_uri"))
         return True
 
     async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
