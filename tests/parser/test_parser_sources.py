@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import stat
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,9 +14,11 @@ from pathlib import Path
 import pytest
 from parser_documents import deflate_bomb, docx, zipped
 
-from rlm_rs.core.errors import SourceNotFound, ValidationFailed
+from rlm_rs.core.errors import SourceNotFound, StorageFailed, ValidationFailed
 from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits
+from rlm_rs.parser.failures import DocumentBomb, DocumentCorrupt
 from rlm_rs.parser.sources import Source, discover
+from rlm_rs.parser.zips import check_directory
 
 Find = Callable[..., list[Source]]
 
@@ -40,6 +45,10 @@ def make(files: Mapping[str, str | bytes]) -> None:
 
 def names(sources: list[Source]) -> list[str]:
     return [source.source_name for source in sources]
+
+
+def codes(sources: list[Source]) -> list[str | None]:
+    return [source.failure and source.failure.code for source in sources]
 
 
 class TestFolders:
@@ -285,6 +294,116 @@ class TestArchives:
         tar("a.tar.gz", {"a": bytes(40 << 20), "b": bytes(40 << 20)})
         assert find("a.tar.gz")[-1].failure is not None
         assert find("a.tar.gz")[-1].failure.code == "PARSE_BOMB"  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            {"type": tarfile.GNUTYPE_LONGNAME},
+            {"type": tarfile.GNUTYPE_LONGLINK},
+            {"type": tarfile.XHDTYPE},
+            {"type": tarfile.XGLTYPE},
+        ],
+        ids=["long name", "long link", "pax", "pax for all"],
+    )
+    @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+    def test_headers_of_a_tar_cannot_fill_the_memory(
+        self, find: Find, header: dict[str, bytes], mode: str
+    ) -> None:
+        info = tarfile.TarInfo("header")
+        info.type, info.size = header["type"], 20 << 20
+        with tarfile.open("a.tar", mode) as archive:  # type: ignore[call-overload]
+            archive.addfile(info, io.BytesIO(bytes(info.size)))
+        tracemalloc.start()
+        (source,) = find("a.tar")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert source.failure is not None
+        assert source.failure.code == "PARSE_BOMB"
+        assert "header" in source.failure.message
+        assert peak < 10 << 20
+
+    def test_many_headers_for_all_members_cannot_either(self, find: Find) -> None:
+        with tarfile.open("a.tar", "w") as archive:
+            for number in range(10):
+                record = b"9999 k%d=" % number
+                info = tarfile.TarInfo("header")
+                info.type, info.size = tarfile.XGLTYPE, 9_999
+                archive.addfile(info, io.BytesIO(record + b"x" * (9_998 - len(record)) + b"\n"))
+                archive.addfile(tarfile.TarInfo(f"{number}.txt"))
+        assert codes(find("a.tar"))[-1] == "PARSE_BOMB"
+
+    def test_names_of_any_usual_length_are_read(self, find: Find) -> None:
+        name = "n/" * 2_000 + "a.txt"
+        for archive_format in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+            with tarfile.open("a.tar", "w", format=archive_format) as archive:
+                archive.addfile(tarfile.TarInfo(name))
+            assert names(find("a.tar")) == [f"a.tar/{name}"]
+
+    def test_a_chain_of_headers_and_a_size_below_zero_end(self, find: Find) -> None:
+        info = tarfile.TarInfo("header")
+        info.type = tarfile.GNUTYPE_LONGNAME
+        Path("a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) * 2_000)
+        below = tarfile.TarInfo("a.txt")
+        below.size = -1_024
+        Path("b.tar").write_bytes(tarfile.TarInfo("x").tobuf() * 3 + below.tobuf(tarfile.GNU_FORMAT))
+        assert codes(find("a.tar")) == ["PARSE_CORRUPT"]
+        assert codes(find("b.tar"))[-1] == "PARSE_CORRUPT"
+
+    @pytest.mark.parametrize("lie", ["entries", "zip64", "zip64 elsewhere"])
+    def test_a_directory_that_is_longer_than_it_says_is_refused(self, find: Find, lie: str) -> None:
+        data = zipped({f"{number}.txt": "" for number in range(2_000)})
+        size, start = struct.unpack_from("<2L", data, len(data) - 10)
+        end = data[-22:-14] + struct.pack("<2H2LH", 1, 1, size, start, 0)
+        if lie != "entries":
+            record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2_000, 2_000, size, start)
+            place = len(data) - 22 if lie == "zip64" else 0
+            record += struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
+            end = record + data[-22:-14] + struct.pack("<2H2LH", 1, 1, 50, start, 0)
+        make({"a.zip": data[:-22] + end})
+        assert len(zipfile.ZipFile("a.zip").namelist()) == 2_000
+        # before anything of it is read
+        with pytest.raises(DocumentCorrupt if lie == "zip64 elsewhere" else DocumentBomb):
+            check_directory(Path("a.zip"), 1_000)
+
+    def test_a_zip64_is_its_files(self, find: Find) -> None:
+        data = zipped({"a.txt": "a"})
+        size, start = struct.unpack_from("<2L", data, len(data) - 10)
+        record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, start)
+        record += struct.pack("<4sLQL", b"PK\6\7", 0, len(data) - 22, 1)
+        end = data[-22:-14] + struct.pack("<2H2LH", 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        make({"a.zip": data[:-22] + record + end})
+        assert names(find("a.zip")) == ["a.zip/a.txt"]
+
+    @pytest.mark.parametrize(
+        ("limits", "code"),
+        [(ArchiveLimits(total_bytes=25_000), "PARSE_TOO_LARGE"), (ArchiveLimits(members=12), "PARSE_BOMB")],
+        ids=["bytes", "members"],
+    )
+    def test_what_is_inside_archives_counts_for_the_whole(
+        self, find: Find, limits: ArchiveLimits, code: str
+    ) -> None:
+        inner = zipped({f"{number}.txt": "x" * 2_000 for number in range(4)})
+        make({"a.zip": zipped({f"{number}.zip": inner for number in range(4)})})
+        assert codes(find("a.zip")) == [None] * 16
+        assert codes(find("a.zip", limits=limits)) == [None] * 8 + [code] * 2
+
+    def test_the_ratio_is_that_of_the_whole(self, find: Find) -> None:
+        inner = zipped({"a.txt": bytes(1 << 20)})
+        make({"a.zip": zipped({"a.zip": zipped({f"{number}.zip": inner for number in range(40)})})})
+        limits = ArchiveLimits(ratio=2_000, floor_bytes=0)
+        assert "PARSE_BOMB" in codes(find("a.zip", limits=limits))
+
+    def test_a_full_disk_is_not_the_fault_of_an_archive(self, find: Find) -> None:
+        make({"a.zip": zipped({"a.txt": os.urandom(50_000)}), "b.txt": "b"})
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+        try:
+            for path, piped in (("a.zip", b""), ("-", bytes(50_000))):
+                with pytest.raises(StorageFailed, match=r"The disk .*: File too large\. Make room") as raised:
+                    find("b.txt", path, stdin=piped)
+                assert "\n" not in raised.value.message
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
     def test_archives_are_opened_three_deep_and_no_deeper(self, find: Find) -> None:
         data: bytes = zipped({"end.txt": "x"})

@@ -18,18 +18,23 @@ from rlm_rs.parser.failures import (
     DocumentTooLarge,
     DocumentUnsupported,
 )
+from rlm_rs.parser.spool import SpoolFile
+from rlm_rs.parser.tars import BROKEN_TAR, members, open_tar
 from rlm_rs.parser.walk import Found
 from rlm_rs.parser.zips import BROKEN_ZIP, ContainerLimits, check_directory, check_sizes
 
 _COPY_BYTES = 1 << 20
 _ZIP_ENDINGS = (".zip",)
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_BROKEN = (*BROKEN_ZIP, tarfile.TarError)
+_BROKEN = (*BROKEN_ZIP, *BROKEN_TAR)
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What one archive may unpack to. `ratio` (unpacked to packed) counts only above `floor_bytes`."""
+    """What one archive may unpack to, those inside it included.
+
+    `ratio` (unpacked to packed) counts only above `floor_bytes`.
+    """
 
     total_bytes: int = 8 << 30
     members: int = 100_000
@@ -44,20 +49,43 @@ class ArchiveLimits:
 DEFAULT_LIMITS = ArchiveLimits()
 
 
+@dataclass(slots=True)
+class Unpacked:
+    """How much came out of one archive so far, and out of those inside it. `packed`: its own bytes."""
+
+    limits: ArchiveLimits
+    packed: int
+    members: int = 0
+    total: int = 0
+
+    def add(self, members: int, length: int) -> None:
+        """Count members before they are written. Raises `DocumentFailed` where that is too much."""
+        limits, total = self.limits, self.total + length
+        if self.members + members > limits.members:
+            raise DocumentBomb(reason=f"more than {limits.members} members")
+        if total > limits.total_bytes:
+            raise DocumentTooLarge(what="what it unpacks to", limit=f"{limits.total_bytes >> 20} MB")
+        if total > limits.floor_bytes and total > self.packed * limits.ratio:
+            raise DocumentBomb(reason=f"it unpacks to more than {limits.ratio} times its size")
+        self.members += members
+        self.total = total
+
+
 def is_archive(name: str) -> bool:
     """Whether the name ends like an archive that `unpack` reads. Office files and books are documents."""
     return name.lower().endswith(_ZIP_ENDINGS + _TAR_ENDINGS)
 
 
-def unpack(path: Path, target: Path, limits: ArchiveLimits) -> Iterator[Found]:
+def unpack(path: Path, target: Path, unpacked: Unpacked) -> Iterator[Found]:
     """Write an archive's files into `target` (an empty folder); yield each with its name inside.
 
     Hidden files, links and folders are left out. A member that cannot be read has a failure; an archive
-    that cannot be unpacked as a whole is one failure with an empty name.
+    that cannot be unpacked as a whole is one failure with an empty name. Raises `StorageFailed` where there
+    is no room for the files.
     """
     try:
         unpacker = _unpack_zip if _is_zip(path) else _unpack_tar
-        yield from unpacker(path, target, limits)
+        yield from unpacker(path, target, unpacked)
     except DocumentFailed as error:
         yield Found(path, "", failure=error.failure())
     except _BROKEN as error:
@@ -69,10 +97,11 @@ def _is_zip(path: Path) -> bool:
         return file.read(2) == b"PK"
 
 
-def _unpack_zip(path: Path, target: Path, limits: ArchiveLimits) -> Iterator[Found]:
-    check_directory(path, limits.members)
+def _unpack_zip(path: Path, target: Path, unpacked: Unpacked) -> Iterator[Found]:
+    check_directory(path, unpacked.limits.members)
     with zipfile.ZipFile(path) as archive:
-        check_sizes(archive.infolist(), path.stat().st_size, limits.as_container())
+        check_sizes(archive.infolist(), path.stat().st_size, unpacked.limits.as_container())
+        unpacked.add(len(archive.infolist()), sum(member.file_size for member in archive.infolist()))
         for number, member in enumerate(archive.infolist()):
             if member.is_dir() or _is_link(member) or _is_hidden(member.filename):
                 continue
@@ -98,12 +127,10 @@ def _zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -
         return Found(path, name, failure=DocumentCorrupt(reason=str(error)[:120]).failure())
 
 
-def _unpack_tar(path: Path, target: Path, limits: ArchiveLimits) -> Iterator[Found]:
-    packed, total = path.stat().st_size, 0
-    with tarfile.open(path, "r|*") as archive:
-        for number, member in enumerate(archive):
-            total += member.size
-            _check_growth(number, total, packed, limits)
+def _unpack_tar(path: Path, target: Path, unpacked: Unpacked) -> Iterator[Found]:
+    with open_tar(path) as archive:
+        for number, member in enumerate(members(archive)):
+            unpacked.add(1, member.size)
             if not member.isreg() or _is_hidden(member.name):
                 continue
             yield _tar_member(archive, member, target / str(number))
@@ -120,18 +147,9 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -
     return Found(path, name, _copy(stream, path, member.size))
 
 
-def _check_growth(number: int, total: int, packed: int, limits: ArchiveLimits) -> None:
-    if number >= limits.members:
-        raise DocumentBomb(reason=f"more than {limits.members} members")
-    if total > limits.total_bytes:
-        raise DocumentTooLarge(what="what it unpacks to", limit=f"{limits.total_bytes >> 20} MB")
-    if total > limits.floor_bytes and total > packed * limits.ratio:
-        raise DocumentBomb(reason=f"it unpacks to more than {limits.ratio} times its size")
-
-
 def _copy(stream: IO[bytes], path: Path, declared: int) -> int:
     length = 0
-    with path.open("wb") as file:
+    with SpoolFile(path) as file:
         while data := stream.read(_COPY_BYTES):
             length += len(data)
             if length > declared:

@@ -18,9 +18,10 @@ import pathspec
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SourceNotFound, ValidationFailed
 from rlm_rs.core.ports import Fence
-from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits, is_archive, unpack
+from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits, Unpacked, is_archive, unpack
 from rlm_rs.parser.failures import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
 from rlm_rs.parser.media import guess_type
+from rlm_rs.parser.spool import SpoolFile
 from rlm_rs.parser.walk import Found, unreadable, walk
 
 STDIN = "-"
@@ -167,7 +168,8 @@ class _Discovery:
             with found.path.open("rb") as stream:
                 self._add_stream(stream, found.name)
         elif found.failure is None and is_archive(found.name):
-            self._add_archive(found, self._unique(found.name, folder), depth=1)
+            unpacked = Unpacked(self.limits, found.byte_length)
+            self._add_archive(found, self._unique(found.name, folder), unpacked, depth=1)
         else:
             self._append(found, self._unique(found.name, folder))
 
@@ -180,12 +182,12 @@ class _Discovery:
             return replace(found, failure=unreadable(error))
         return replace(found, path=copy, byte_length=copy.stat().st_size)
 
-    def _add_archive(self, archive: Found, name: str, depth: int) -> None:
+    def _add_archive(self, archive: Found, name: str, unpacked: Unpacked, depth: int) -> None:
         before = len(self.sources)
-        for member in unpack(archive.path, self._spool(), self.limits):
+        for member in unpack(archive.path, self._spool(), unpacked):
             inner = f"{name}/{member.name}" if member.name else name
             if member.failure is None and is_archive(member.name) and depth < _MAX_ARCHIVE_DEPTH:
-                self._add_archive(member, self._unique(inner, ""), depth + 1)
+                self._add_archive(member, self._unique(inner, ""), unpacked, depth + 1)
             else:
                 self._append(member, inner if inner == name else self._unique(inner, ""))
         if len(self.sources) == before:
@@ -194,7 +196,7 @@ class _Discovery:
     def _add_stream(self, stream: BinaryIO, name: str) -> None:
         path = self._spool() / "stream"
         length, limit = 0, self.limits.total_bytes
-        with path.open("wb") as file:
+        with SpoolFile(path) as file:
             while (data := stream.read(_COPY_BYTES)) and length <= limit:
                 file.write(data)
                 length += len(data)

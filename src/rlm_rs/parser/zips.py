@@ -15,13 +15,14 @@ from typing import Any, BinaryIO
 from rlm_rs.parser.failures import DocumentBomb, DocumentCorrupt, DocumentEncrypted, DocumentTooLarge
 from rlm_rs.parser.outcome import ParseLimits
 
-# APPNOTE.TXT 6.3.10, sections 4.3.16 (end of central directory), 4.3.14 and 4.3.15 (zip64).
+# APPNOTE.TXT 6.3.10, sections 4.3.12 (central directory), 4.3.16 (its end), 4.3.14 and 4.3.15 (zip64).
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 _MAX_COMMENT = 1 << 16
 _LOCAL_HEADER_BYTES = 30
+_DIRECTORY_HEADER_BYTES = 46
 _INFLATE_BYTES = 1 << 18
 _MAX_DIRECTORY_BYTES_PER_MEMBER = 1024
 
@@ -51,9 +52,11 @@ def check_directory(path: Path, max_members: int) -> None:
 
     Raises `DocumentCorrupt` when there is none.
     """
-    entries, directory_bytes = _directory_size(path)
-    if entries > max_members or directory_bytes > max_members * _MAX_DIRECTORY_BYTES_PER_MEMBER:
-        raise DocumentBomb(reason=f"more than {max_members} members")
+    with path.open("rb") as file:
+        entries, directory_bytes, end = _directory_size(file)
+        too_many = entries > max_members or directory_bytes > max_members * _MAX_DIRECTORY_BYTES_PER_MEMBER
+        if too_many or _has_more(file, end - directory_bytes, end, max_members):
+            raise DocumentBomb(reason=f"more than {max_members} members")
 
 
 def check_sizes(members: Sequence[zipfile.ZipInfo], file_bytes: int, limits: ContainerLimits) -> None:
@@ -99,32 +102,53 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise DocumentCorrupt(reason=f"{name} inside it is broken") from error
 
 
-def _directory_size(path: Path) -> tuple[int, int]:
-    """Entries and bytes of the central directory."""
-    size = path.stat().st_size
-    tail_start = max(0, size - _MAX_COMMENT - _END.size - _END64_LOCATOR.size)
-    with path.open("rb") as file:
-        file.seek(tail_start)
-        tail = file.read()
-        at = tail.rfind(b"PK\5\6")
-        if at < 0 or len(tail) - at < _END.size:
-            raise DocumentCorrupt(reason="its zip container is cut off or broken")
-        _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, at)
-        if entries != 0xFFFF and directory_bytes != 0xFFFFFFFF:
-            return entries, directory_bytes
-        return _directory_size64(file, tail, at) or (entries, directory_bytes)
-
-
-def _directory_size64(file: BinaryIO, tail: bytes, at: int) -> tuple[int, int] | None:
+def _directory_size(file: BinaryIO) -> tuple[int, int, int]:
+    """Entries and bytes of the central directory, and where it ends."""
+    tail_start = max(0, file.seek(0, os.SEEK_END) - _MAX_COMMENT - _END.size - _END64_LOCATOR.size)
+    file.seek(tail_start)
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < _END.size:
+        raise DocumentCorrupt(reason="its zip container is cut off or broken")
+    _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, at)
     located = at - _END64_LOCATOR.size
     if located < 0 or tail[located : located + 4] != b"PK\6\7":
-        return None
-    file.seek(_END64_LOCATOR.unpack_from(tail, located)[2], os.SEEK_SET)
+        return entries, directory_bytes, tail_start + at
+    end = _END64_LOCATOR.unpack_from(tail, located)[2]
+    entries64, directory_bytes64 = _directory_size64(file, end, tail_start + located)
+    # the old fields count as well, unless they say that they are too small
+    entries = entries64 if entries == 0xFFFF else max(entries, entries64)
+    if directory_bytes != 0xFFFFFFFF:
+        directory_bytes64 = max(directory_bytes, directory_bytes64)
+    return entries, directory_bytes64, end
+
+
+def _directory_size64(file: BinaryIO, record_at: int, locator_at: int) -> tuple[int, int]:
+    """What the record of zip64 says.
+
+    Some readers look for it where the locator says, others right before the locator: both must be one place.
+    """
+    file.seek(max(0, locator_at - _END64.size))
     record = file.read(_END64.size)
-    if len(record) < _END64.size or record[:4] != b"PK\6\6":
-        return None
+    if record_at != locator_at - _END64.size or record[:4] != b"PK\6\6":
+        raise DocumentCorrupt(reason="where its zip container ends is not clear")
     _, _, _, _, _, _, _, entries, directory_bytes, _ = _END64.unpack(record)
     return entries, directory_bytes
+
+
+def _has_more(file: BinaryIO, start: int, end: int, max_members: int) -> bool:
+    """Whether the directory lists more members, whatever its end says of their number."""
+    at, found = max(0, start), 0
+    file.seek(at)
+    while at < end and found <= max_members:
+        header = file.read(_DIRECTORY_HEADER_BYTES)
+        if len(header) < _DIRECTORY_HEADER_BYTES:
+            break
+        names = sum(struct.unpack_from("<3H", header, 28))
+        file.seek(names, os.SEEK_CUR)
+        at += len(header) + names
+        found += 1
+    return found > max_members
 
 
 def check_contents(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
