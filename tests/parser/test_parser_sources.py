@@ -78,6 +78,24 @@ class TestFolders:
         )
         assert names(find("d")) == ["sub/keep.log", "sub/only-here.txt"]
 
+    @pytest.mark.parametrize("line", ["!", "\\", "a\\", "[z-a]", "a[[:foo:]]", "[", "a" * 100_000])
+    def test_a_line_of_a_gitignore_that_is_no_pattern_is_left_out(self, find: Find, line: str) -> None:
+        make({"d/.gitignore": f"*.log\n{line}\n!b.log\n", "d/a.log": "x", "d/b.log": "b"})
+        assert names(find("d")) == ["b.log"]
+
+    def test_a_gitignore_of_many_lines_counts_whole(self, find: Find) -> None:
+        lines = [f"ab{number}*.x{number}/**/foo" for number in range(3_000)]
+        make({"d/.gitignore": "\n".join(["*.log", *lines, "!b.log"]), "d/a.log": "x", "d/b.log": "b"})
+        assert names(find("d")) == ["b.log"]
+
+    def test_a_gitignore_that_is_no_file_or_no_text_of_anybody_is_not_read(self, find: Find) -> None:
+        make(
+            {"pipe/a.txt": "a", "device/b.txt": "b", "huge/c.txt": "c", "huge/.gitignore": "*\n" * (1 << 20)}
+        )
+        os.mkfifo("pipe/.gitignore")
+        os.symlink("/dev/zero", "device/.gitignore")
+        assert names(find("pipe", "device", "huge")) == ["a.txt", "b.txt", "c.txt"]
+
     def test_rules_of_the_repository_above_count(self, find: Find) -> None:
         make({"r/.git/HEAD": "x", "r/.gitignore": "*.tmp\n", "r/d/a.txt": "a", "r/d/b.tmp": "x"})
         assert names(find("r/d")) == ["a.txt"]
@@ -154,6 +172,11 @@ class TestGlobs:
     def test_two_stars_go_through_folders(self, find: Find) -> None:
         make({"d/a.txt": "1", "d/sub/c.txt": "3", "d/sub/.hidden/x.txt": "x", "d/b.md": "2"})
         assert names(find("d/**/*.txt")) == ["a.txt", "sub/c.txt"]
+
+    def test_a_pattern_that_cannot_be_read_says_so(self, find: Find) -> None:
+        make({"d/sub/a\\": "1"})
+        with pytest.raises(ValidationFailed, match="cannot be read"):
+            find("d/**/a\\")
 
     def test_folders_that_match_are_read(self, find: Find) -> None:
         make({"d/one/a.txt": "1", "d/two/a.txt": "2"})

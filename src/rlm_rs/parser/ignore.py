@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pathspec
+import re2
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 _NAME = ".gitignore"
+_MAX_BYTES = 1 << 20
+# what RE2 compiles together has to fit into a fixed memory
+_TOGETHER = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +27,8 @@ class IgnoreRules:
 
     def entered(self, folder: Path) -> IgnoreRules:
         """The rules inside `folder`, which may have a `.gitignore` of its own."""
-        spec = _read(folder / _NAME)
-        return self if spec is None else IgnoreRules((*self.specs, (f"{folder}/", spec)))
+        specs = compiled(_lines(folder / _NAME))
+        return IgnoreRules((*self.specs, *((f"{folder}/", spec) for spec in specs))) if specs else self
 
     def ignores(self, path: str, is_folder: bool) -> bool:
         """Whether a path (absolute, below the folder these rules are for) is left out.
@@ -59,9 +67,38 @@ def _applicable(rules: IgnoreRules, path: Path) -> IgnoreRules:
     return IgnoreRules(tuple(item for item in rules.specs if str(path).startswith(item[0])))
 
 
-def _read(path: Path) -> pathspec.GitIgnoreSpec | None:
+def compiled(lines: Sequence[str]) -> tuple[pathspec.GitIgnoreSpec, ...]:
+    """The patterns of lines, the last that decides counts; a line that is none is left out, as git does."""
+    patterns = [pattern for line in lines if (pattern := _pattern(line)) is not None]
+    pieces = (patterns[at : at + _TOGETHER] for at in range(0, len(patterns), _TOGETHER))
+    return tuple(spec for piece in pieces for spec in _together(piece))
+
+
+def _pattern(line: str) -> GitIgnoreSpecPattern | None:
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except OSError:
+        pattern = GitIgnoreSpecPattern(line)
+    except (ValueError, re.error):
         return None
-    return pathspec.GitIgnoreSpec.from_lines(lines)
+    # a comment, or nothing
+    return pattern if pattern.include is not None else None
+
+
+def _together(patterns: Sequence[GitIgnoreSpecPattern]) -> list[pathspec.GitIgnoreSpec]:
+    try:
+        return [pathspec.GitIgnoreSpec(patterns, backend="re2")]
+    except re2.error:
+        half = len(patterns) // 2
+        return [*_together(patterns[:half]), *_together(patterns[half:])] if half else []
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file; none of what is no file, or a file that nobody wrote by hand."""
+    try:
+        # a pipe would wait for somebody to write
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return []
+            data = file.read(_MAX_BYTES + 1)
+    except OSError:
+        return []
+    return data.decode("utf-8", "replace").splitlines() if len(data) <= _MAX_BYTES else []

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import pathspec
-
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SourceNotFound, ValidationFailed
 from rlm_rs.core.ports import Fence
 from rlm_rs.parser.archives import DEFAULT_LIMITS, ArchiveLimits, Unpacked, is_archive, unpack
 from rlm_rs.parser.failures import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from rlm_rs.parser.ignore import compiled
 from rlm_rs.parser.media import guess_type
 from rlm_rs.parser.spool import SpoolFile
 from rlm_rs.parser.walk import Found, unreadable, walk
@@ -99,8 +98,10 @@ def _fixed_part(pattern: str) -> Path:
 
 def _glob(root: Path, pattern: str, fence: Fence | None) -> Iterator[Found]:
     if "**" in pattern:
-        spec = pathspec.GitIgnoreSpec.from_lines([f"/{pattern}"])
-        yield from (found for found in walk(root, fence) if spec.match_file(found.name))
+        specs = compiled([f"/{pattern}"])
+        if not specs:
+            raise ValidationFailed(reason=f"{pattern}: this pattern cannot be read. Name the folder instead.")
+        yield from (found for found in walk(root, fence) if specs[0].match_file(found.name))
         return
     for match in sorted(glob.iglob(pattern, root_dir=root)):
         path = root / match
