@@ -74,6 +74,10 @@ async def _called(request: SubcallRequest, ports: Ports) -> Any:
             value = await ports.tools.call(name, request.arguments or {})
     except TimeoutError as error:
         raise ToolFailed(tool=name, reason=f"no result within {ports.tool_seconds:g} seconds") from error
+    except ToolFailed:
+        raise
+    except Exception as error:  # the edge to code that is not ours
+        raise ToolFailed(tool=name, reason=f"{type(error).__name__}: {error}") from error
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()

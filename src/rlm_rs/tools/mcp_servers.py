@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 from typing import IO, Any, TextIO, cast
 
 import httpx2
-from anyio import ClosedResourceError
+from anyio import BrokenResourceError, ClosedResourceError
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED, CallToolResult, TextContent, Tool
 
-from rlm_rs.core.errors import ToolFailed
+from rlm_rs.core.errors import ToolFailed, ValidationFailed
 from rlm_rs.sandbox.protocol import ToolDescription
 from rlm_rs.tools.functions import SIGNATURE_CHARS, checked_name, first_line
 
 START_SECONDS = 30.0
+CLOSE_SECONDS = 10.0
 MAX_TOOLS = 200
+MAX_PAGES = 100
 LAST_WORDS_CHARS = 300
+_AWAY = (OSError, httpx2.HTTPError, ClosedResourceError, BrokenResourceError)
 _TYPES = {
     "string": "str",
     "integer": "int",
@@ -55,10 +58,14 @@ class _Connection:
 
 
 class McpTools:
-    """`core.ports.Tools` over one MCP server. Its tools are called `<server>_<tool>`."""
+    """`core.ports.Tools` over one MCP server. Its tools are called `<server>_<tool>`.
 
-    def __init__(self, place: ServerPlace) -> None:
+    start_seconds: how long it may take to start, and then to say which tools it has.
+    """
+
+    def __init__(self, place: ServerPlace, start_seconds: float = START_SECONDS) -> None:
         self._place = place
+        self._start_seconds = start_seconds
         self._connection: _Connection | None = None
         self._names: dict[str, str] = {}
         self._described: tuple[ToolDescription, ...] | None = None
@@ -67,9 +74,18 @@ class McpTools:
     async def describe(self) -> Sequence[ToolDescription]:
         """Every tool of the server, as it was when first asked. Raises `ToolFailed`."""
         if self._described is None:
-            tools = await self._listed(await self._client())
-            self._names = {self._name(tool): tool.name for tool in tools}
-            self._described = tuple(checked_name(self._description(tool)) for tool in tools)
+            client = await self._client()
+            try:
+                async with asyncio.timeout(self._start_seconds):
+                    tools = await self._listed(client)
+                names = {self._name(tool): tool.name for tool in tools}
+                described = tuple(checked_name(self._description(tool)) for tool in tools)
+            except ValidationFailed:
+                raise
+            except Exception as error:  # the edge to a server that is not ours
+                await self.close()
+                raise self._unusable(f"its list of tools: {_in_words(error)}") from error
+            self._names, self._described = names, described
         return self._described
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
@@ -80,9 +96,9 @@ class McpTools:
         client = await self._client()
         try:
             result = await client.call_tool(self._names[name], dict(arguments))
-        except (MCPError, OSError, httpx2.HTTPError, ClosedResourceError) as error:
-            if isinstance(error, MCPError) and error.code != CONNECTION_CLOSED:
-                raise ToolFailed(tool=name, reason=str(error)) from error
+        except Exception as error:  # the edge to a server that is not ours
+            if not _is_away(error):
+                raise ToolFailed(tool=name, reason=_in_words(error)) from error
             # the next call connects anew
             await self.close()
             raise self._away(error) from error
@@ -93,7 +109,10 @@ class McpTools:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.stop.set()
-            await asyncio.gather(connection.task, return_exceptions=True)
+            # a server may leave even a farewell without an answer
+            await asyncio.wait({connection.task}, timeout=CLOSE_SECONDS)
+            connection.task.cancel()
+            await asyncio.wait({connection.task}, timeout=CLOSE_SECONDS)
 
     async def _client(self) -> Client:
         if self._connection is None or self._connection.task.done():
@@ -106,7 +125,7 @@ class McpTools:
     async def _held(self, ready: asyncio.Future[Client], stop: asyncio.Event) -> None:
         try:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(START_SECONDS):
+                async with asyncio.timeout(self._start_seconds):
                     client = await stack.enter_async_context(await self._opened(stack))
                 ready.set_result(client)
                 await stop.wait()
@@ -131,10 +150,10 @@ class McpTools:
     async def _listed(self, client: Client) -> list[Tool]:
         found: list[Tool] = []
         cursor: str | None = None
-        while len(found) < MAX_TOOLS:
+        for _ in range(MAX_PAGES):
             page = await client.list_tools(cursor=cursor)
             found += page.tools
-            if (cursor := page.next_cursor) is None:
+            if (cursor := page.next_cursor) is None or len(found) >= MAX_TOOLS:
                 break
         return found[:MAX_TOOLS]
 
@@ -164,13 +183,27 @@ class McpTools:
     def _away(self, error: BaseException) -> ToolFailed:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
+        return self._unusable(self._said or _in_words(error))
+
+    def _unusable(self, reason: str) -> ToolFailed:
         place = self._place.url or " ".join((self._place.command or "", *self._place.args))
-        reason = self._said or str(error) or type(error).__name__
         return ToolFailed(
             tool=f"MCP server {self._place.name}",
             reason=f"{place} cannot be used: {reason}",
             server=self._place.name,
         )
+
+
+def _is_away(error: Exception) -> bool:
+    closed = isinstance(error, MCPError) and error.code == CONNECTION_CLOSED
+    return closed or isinstance(error, _AWAY)
+
+
+def _in_words(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    return " ".join(str(error).split())[:LAST_WORDS_CHARS] or type(error).__name__
 
 
 def _parameter(name: str, schema: Any, required: bool) -> str:
