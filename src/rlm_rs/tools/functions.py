@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import hashlib
 import inspect
 import keyword
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +16,12 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rlm_rs.core.errors import ToolFailed, ValidationFailed
 from rlm_rs.core.marking import Marks, marks_of
+from rlm_rs.core.own_thread import in_own_thread
 from rlm_rs.sandbox.protocol import STEP_NAMES, ToolDescription
 
 SIGNATURE_CHARS = 500
 DOC_CHARS = 300
+MAX_THREADS = 200
 TAKEN = STEP_NAMES | {"answer", "history", "search", "print", "re", "json", "math", "asyncio", "ctx"}
 
 _NAMELESS = (
@@ -44,13 +46,14 @@ class FunctionTools:
                     reason=f"Two tools are called {described.name}; give one another name."
                 )
             self._tools[described.name] = (described, _checking(function, described.name))
+        self._threads = threading.BoundedSemaphore(MAX_THREADS)
 
     async def describe(self) -> Sequence[ToolDescription]:
         """Every tool."""
         return [described for described, _ in self._tools.values()]
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """What the function returns; a sync one runs in a thread. Raises `ToolFailed`."""
+        """What the function returns; a sync one runs in a thread of its own. Raises `ToolFailed`."""
         if name not in self._tools:
             raise ToolFailed(tool=name, reason="there is no such tool here")
         _, function = self._tools[name]
@@ -58,8 +61,10 @@ class FunctionTools:
             if inspect.iscoroutinefunction(function):
                 value = await function(**arguments)
             else:
-                value = await asyncio.to_thread(function, **arguments)
+                value = await self._in_thread(name, lambda: function(**arguments))
             return to_jsonable_python(value)
+        except ToolFailed:
+            raise
         except ValidationError as error:
             raise ToolFailed(tool=name, reason=_found(error)) from error
         except PydanticSerializationError as error:
@@ -69,6 +74,18 @@ class FunctionTools:
 
     async def close(self) -> None:
         """Nothing to end."""
+
+    async def _in_thread(self, name: str, call: Callable[[], Any]) -> Any:
+        if not self._threads.acquire(blocking=False):
+            raise ToolFailed(tool=name, reason=f"{MAX_THREADS} earlier calls of tools still hang")
+
+        def held() -> Any:
+            try:
+                return call()
+            finally:
+                self._threads.release()
+
+        return await in_own_thread(held)
 
 
 def description(function: Callable[..., Any]) -> ToolDescription:
