@@ -11,7 +11,7 @@ from rlm_rs.core.errors import SearchFailed, SearchNotReady
 from rlm_rs.core.ports import Blobs
 from rlm_rs.search.documents import PIECE_BYTES, groups
 from rlm_rs.search.embedded import EmbeddedIndex
-from rlm_rs.search.local import LocalLimits
+from rlm_rs.search.local import LocalIndexes, LocalLimits
 from rlm_rs.storage.blobs import DirectoryBlobs, MemoryBlobs
 from rlm_rs.testing.search_contract import BUCKET, SearchIndexContract, found, stored
 
@@ -142,6 +142,10 @@ async def test_only_so_many_indexes_are_open_and_on_disk(tmp_path: Path) -> None
     for number in (0, 1, 2, 0):
         assert await found(index, corpora[number], f"word{number}") == [0]
         assert len(list((tmp_path / "open").glob("*/*/"))) == 1
+
+
+def test_an_index_that_another_process_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
+    LocalIndexes(MemoryBlobs(), tmp_path)._make_room(tmp_path / "session" / "gone")
 
 
 async def test_removal_leaves_nothing_of_a_session(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from rlm_rs.testing.search_contract import BUCKET, found, stored
 pytest.importorskip("numpy", reason="it needs rlm-rs[embeddings]")
 
 from rlm_rs.search.fused import FusedIndex, fused
+from rlm_rs.search.meaning import _packed
 
 TEXTS = ["The car is red.", "Bread is baked at dawn.", "An automobile needs oil.", "Rivers run to the sea."]
 MEANINGS = ({"car", "automobile", "vehicle"}, {"bread", "loaf"}, {"river", "rivers", "stream"})
@@ -90,6 +91,29 @@ async def test_every_passage_is_embedded_once_and_found_by_another_process(made:
     await other.build(corpus)
     assert len(await other.query(corpus, "stream", 100)) == BATCH_TEXTS + 5
     assert untouched.embedded == ["stream"]
+
+
+async def test_vectors_of_other_lengths_than_the_stored_ones_are_said(made: Made) -> None:
+    blobs = MemoryBlobs()
+    corpus = await stored(blobs, TEXTS)
+    index, server = await made(blobs)
+    await index.build(corpus)
+    server._embed = lambda text: [*meaning(text), 1.0]
+    with pytest.raises(SearchFailed, match="the query 5 numbers where the passages' have 4"):
+        await index.query(corpus, "vehicle", 5)
+
+
+async def test_parts_of_different_lengths_are_said(made: Made) -> None:
+    blobs = MemoryBlobs()
+    corpus = await stored(blobs, TEXTS)
+    index, _ = await made(blobs)
+    await index.build(corpus)
+    prefix = index._prefix(corpus)
+    await blobs.put(f"{prefix}000001.npz", _packed([(0, 0, 1)], [[1.0, 2.0]]))
+    await blobs.delete(f"{prefix}parts.json")
+    await blobs.put(f"{prefix}parts.json", b'{"parts":2}')
+    with pytest.raises(SearchFailed, match="different lengths"):
+        await index.query(corpus, "vehicle", 5)
 
 
 async def test_removal_takes_the_vectors_too(made: Made) -> None:

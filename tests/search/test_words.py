@@ -72,6 +72,8 @@ def test_a_query_is_bounded() -> None:
     found = read_query(" ".join(f"w{number}" for number in range(1_000)))
     assert len(found.words) == MAX_QUERY_WORDS
     assert read_query("a" * 100_000).is_empty
+    begun = read_query(" ".join(f"{number}*" for number in range(100, 600)))
+    assert len(begun.prefixes) == MAX_QUERY_WORDS
 
 
 @pytest.mark.parametrize("text", ['"', '""', '"a', 'a"', "*", "**", "a OR", "((", "\ud800", "-", "!" * 9])

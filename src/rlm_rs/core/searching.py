@@ -62,14 +62,14 @@ def in_a_row(row: Sequence[str]) -> list[tuple[str, ...]]:
 def read_query(text: str) -> SearchQuery:
     """Understand a query. Every text is one: what is neither word, quotation nor `word*` is left out.
 
-    Only the first MAX_QUERY_CHARS characters and MAX_QUERY_WORDS words count.
+    Only the first MAX_QUERY_CHARS characters and MAX_QUERY_WORDS words and beginnings of words count.
     """
     words: dict[str, None] = {}
     runs: dict[tuple[str, ...], None] = {}
     prefixes: dict[str, None] = {}
     phrases: dict[tuple[str, ...], None] = {}
     for quoted, piece in _pieces(text[:MAX_QUERY_CHARS]):
-        if len(words) + sum(map(len, phrases)) >= MAX_QUERY_WORDS:
+        if len(words) + len(prefixes) + sum(map(len, phrases)) >= MAX_QUERY_WORDS:
             break
         found = tuple(asked_words(quoted or piece)[:MAX_QUERY_WORDS])
         if not found:

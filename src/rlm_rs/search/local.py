@@ -129,7 +129,9 @@ class LocalIndexes:
 
     def _make_room(self, used: Path) -> None:
         """Remove the indexes that were used longest ago where there are too many bytes of them."""
-        os.utime(used)
+        with suppress(OSError):
+            # it may be gone, or another user's: then only its turn comes earlier
+            os.utime(used)
         folders = sorted(self._directory.glob("*/*/"), key=_used_at, reverse=True)
         total = 0
         for folder in folders:

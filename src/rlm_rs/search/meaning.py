@@ -28,6 +28,7 @@ from rlm_rs.sandbox.protocol import View
 from rlm_rs.search.documents import Readable, groups, readable
 
 OPEN = 4
+LENGTHS = "the embedding model gave vectors of different lengths"
 Array = np.ndarray[Any, Any]
 
 
@@ -39,10 +40,16 @@ class Meanings:
     vectors: Array
 
     def nearest(self, wanted: Sequence[float], k: int, views: Sequence[View] | None) -> list[SearchHit]:
-        """The `k` passages nearest in direction, best first."""
+        """The `k` passages nearest in direction, best first.
+
+        Raises `SearchFailed` for a vector of another length than theirs.
+        """
         inside = np.flatnonzero(self._inside(views))
         if not len(inside):
             return []
+        if len(wanted) != self.vectors.shape[1]:
+            lengths = f"{len(wanted)} numbers where the passages' have {self.vectors.shape[1]}"
+            raise SearchFailed(reason=f"the embedding model gave the query {lengths}")
         scores = self.vectors[inside] @ _unit(np.asarray([wanted], dtype=np.float32))[0]
         best = np.argsort(-scores, kind="stable")[:k]
         return [SearchHit(float(scores[i]), *map(int, self.places[inside[i]])) for i in best]
@@ -122,7 +129,7 @@ class MeaningStore:
 
 def _packed(places: Sequence[tuple[int, int, int]], vectors: Sequence[Sequence[float]]) -> bytes:
     if len({len(vector) for vector in vectors}) > 1:
-        raise SearchFailed(reason="the embedding model gave vectors of different lengths")
+        raise SearchFailed(reason=LENGTHS)
     file = io.BytesIO()
     np.savez(
         file,
@@ -137,10 +144,11 @@ def _unpacked(data: Sequence[bytes]) -> Meanings:
     full = [part for part in parts if len(part["places"])]
     if not full:
         return Meanings(np.zeros((0, 3), dtype=np.int64), np.zeros((0, 1), dtype=np.float32))
-    return Meanings(
-        np.concatenate([part["places"] for part in full]),
-        np.concatenate([part["vectors"] for part in full]).astype(np.float32),
-    )
+    vectors = [part["vectors"] for part in full]
+    if len({part.shape[1] for part in vectors}) > 1:
+        raise SearchFailed(reason=LENGTHS)
+    places = np.concatenate([part["places"] for part in full])
+    return Meanings(places, np.concatenate(vectors).astype(np.float32))
 
 
 def _unit(vectors: Array) -> Array:
