@@ -157,6 +157,31 @@ async def test_a_worker_told_to_stop_gives_back_what_it_holds(tmp_path: Path, st
         assert (item.item_id, item.attempts) == (run.execution.execution_id, 1)
 
 
+async def test_a_worker_told_to_stop_does_not_wait_for_a_parser_that_is_silent(
+    tmp_path: Path, start: Start
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read(-1)
+        writer.close()
+
+    parser = await asyncio.start_server(silent, "127.0.0.1", 0)
+    parser_url = f"http://127.0.0.1:{parser.sockets[0].getsockname()[1]}"
+    async with api(tmp_path / "data", "http://127.0.0.1:9") as (wiring, env):
+        service = wiring.service()
+        env |= {"PARSER_SERVICE_URL": parser_url, "WORKER_DRAIN_SECONDS": "0"}
+        worker = start("rlm_rs.worker_entrypoint", env=env)
+        uri = (await store_upload(TENANT, "lease.txt", one_chunk(TEXT), service)).raw_s3_uri
+        await create_session(TENANT, NewSession((NewDocument("lease.txt", uri, "text/plain"),)), service)
+        async with asyncio.timeout(30):
+            await asked.wait()
+        worker.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(worker.wait, 20) == 0
+    parser.close()
+
+
 async def test_each_kind_of_worker_does_its_own(tmp_path: Path, start: Start) -> None:
     async with OpenAITestServer(reply) as server, api(tmp_path / "data", server.base_url) as (wiring, env):
         service = wiring.service()

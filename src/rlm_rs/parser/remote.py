@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from http.client import HTTPException
 from typing import Any
@@ -12,6 +11,7 @@ from uuid import uuid4
 
 from rlm_rs.core.corpus import Failure, Parsed
 from rlm_rs.core.errors import ParserFailed
+from rlm_rs.core.own_thread import in_own_thread
 
 TIMEOUT_SECONDS = 900.0
 REPLY_BYTES = 16 << 20
@@ -47,7 +47,9 @@ class RemoteStoredParser:
             "options": {"timeout_seconds": self._timeout},
         }
         try:
-            reply = await asyncio.to_thread(self._post, json.dumps(asked).encode())
+            # a worker that is told to end does not wait for a document that is being read
+            body = json.dumps(asked).encode()
+            reply = await in_own_thread(lambda: self._post(body))
             return _outcome(reply)
         except (TimeoutError, URLError, HTTPException, OSError, ValueError, KeyError, TypeError) as error:
             reason = f"the parser at {self._url} did not answer as it should: {error}"
