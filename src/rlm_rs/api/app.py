@@ -84,7 +84,6 @@ def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) ->
 
 
 def _from_settings() -> Wiring:
-    configure_logging()
     return wire(load_settings())
 
 
@@ -110,4 +109,10 @@ def _lifespan(
     return lifespan
 
 
-app = create_app()
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when a server asks for it: what that server then logs is JSON from its first line on."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    configure_logging()
+    app = globals()["app"] = create_app()
+    return app

@@ -289,7 +289,7 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
     )
     await service.ports.catalog.put_execution(record_of(Run(execution)))
     # work without a journal is dropped in the end; a journal without work would stay open for ever
-    await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id)
+    await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id, service.request_id())
     run = await service.ports.log.start(execution)
     service.signals.added(WorkKind.EXECUTION)
     return run

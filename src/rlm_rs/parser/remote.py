@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,18 +19,25 @@ REPLY_BYTES = 16 << 20
 
 
 class RemoteStoredParser:
-    """`core.ports.StoredParser` over `POST {url}/parse`. timeout: seconds for one document."""
+    """`core.ports.StoredParser` over `POST {url}/parse`. timeout: seconds for one document.
 
-    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    request_id: names the request that a document is parsed for, so that the service's log does too; what it
+    leaves empty gets an id of its own.
+    """
+
+    def __init__(
+        self, url: str, timeout: float = TIMEOUT_SECONDS, request_id: Callable[[], str] = str
+    ) -> None:
         self._url = url.rstrip("/") + "/parse"
         self._timeout = timeout
+        self._request_id = request_id
 
     async def parse_stored(
         self, uri: str, source_name: str, mime_type: str | None, output_prefix: str
     ) -> Parsed | Failure:
         """Have an object parsed. Raises `ParserFailed` if the service cannot be reached or makes no sense."""
         asked = {
-            "request_id": uuid4().hex,
+            "request_id": self._request_id() or uuid4().hex,
             "source": {"s3_uri": uri, "source_name": source_name, "mime_type": mime_type},
             "output": {"s3_prefix": output_prefix},
             "options": {"timeout_seconds": self._timeout},

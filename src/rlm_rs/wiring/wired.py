@@ -14,7 +14,7 @@ from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SandboxFailed, ValidationFailed
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
-from rlm_rs.core.records import ApiKeyRecord, WorkItem, WorkKind
+from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key, good_key
 from rlm_rs.orchestrator.limiter import Limiter
@@ -147,6 +147,9 @@ class Wiring:
 
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
+        # structlog is the service's alone
+        from rlm_rs.telemetry.logs import at_work, request_id
+
         return Service(
             ports=replace(self.ports, index_on_demand=False),
             evaluations=self.stores.evaluations,
@@ -159,7 +162,8 @@ class Wiring:
             budgets=self.settings.budgets(),
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
-            at_work=_noted(),
+            at_work=at_work,
+            request_id=request_id,
             enable_search=self.settings.enable_search_default,
         )
 
@@ -182,7 +186,10 @@ class Wiring:
     def stored_parser(self) -> StoredParser:
         """The parser service where one is configured, else the parser of this process."""
         if self.settings.parser_service_url:
-            return RemoteStoredParser(self.settings.parser_service_url)
+            # structlog is the service's alone
+            from rlm_rs.telemetry.logs import request_id
+
+            return RemoteStoredParser(self.settings.parser_service_url, request_id=request_id)
         return self.local_parser()
 
     def local_parser(self) -> LocalStoredParser:
@@ -251,13 +258,6 @@ class Wiring:
             await self.ports.search.index.close()
         await self.stores.close()
         shutil.rmtree(self.spool, ignore_errors=True)
-
-
-def _noted() -> Callable[[WorkItem], None]:
-    # structlog is the service's alone
-    from rlm_rs.telemetry.logs import at_work
-
-    return at_work
 
 
 def _models_of(provider: ModelProvider) -> Models | None:
