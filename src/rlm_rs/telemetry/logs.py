@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -67,9 +68,14 @@ def bind(**ids: str | int) -> None:
     structlog.contextvars.bind_contextvars(**ids)
 
 
+def bound() -> Mapping[str, Any]:
+    """The ids that every line of this task has."""
+    return structlog.contextvars.get_contextvars()
+
+
 def request_id() -> str:
     """The id of the request that this task answers, or of the one that asked for its work; empty for none."""
-    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    return str(bound().get("request_id", ""))
 
 
 def at_work(item: WorkItem) -> None:

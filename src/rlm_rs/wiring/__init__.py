@@ -71,7 +71,7 @@ def wire(
         stores,
         spool=settings.rlm_data_dir / "spool" / new_session_id(),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
-        end_tracing=traced(settings, ports.log, provider.name),
+        tracing=traced(settings, ports.log, provider.name),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -30,6 +30,7 @@ from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
 from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.stores import Stores, pepper
+from rlm_rs.wiring.tracing import Traced
 
 if TYPE_CHECKING:
     from rlm_rs.telemetry.metrics import Metrics
@@ -52,7 +53,7 @@ class Wiring:
     stores: Stores
     spool: Path
     limiter: Limiter
-    end_tracing: Callable[[], Awaitable[None]]
+    tracing: Traced
 
     @property
     def work(self) -> Work:
@@ -253,7 +254,7 @@ class Wiring:
         await self.parser.close()
         await self.ports.tools.close()
         await self.ports.provider.close()
-        await self.end_tracing()
+        await self.tracing.close()
         if self.ports.search is not None:
             await self.ports.search.index.close()
         await self.stores.close()
