@@ -36,12 +36,23 @@ def test_metrics_can_be_turned_off(tmp_path: Path) -> None:
 def test_ready_names_what_works_and_what_does_not(server: Running, tmp_path: Path) -> None:
     well = httpx2.get(f"{server.url}/health/ready").json()
     assert well["status"] == "ok"
-    assert {"storage", "sandbox", "models"} <= well["checks"].keys()
+    assert {"storage", "parser", "sandbox", "models"} <= well["checks"].keys()
     with running(tmp_path, llm_provider="fake", default_root_model="gpt-5") as broken:
         answered = httpx2.get(f"{broken.url}/health/ready")
         assert (answered.status_code, code_of(answered)) == (503, "NOT_READY")
         assert list(answered.json()["error"]["details"]["failed"]) == ["models"]
         assert httpx2.get(f"{broken.url}/health/live").json() == {"status": "ok"}
+
+
+def test_ready_says_that_the_parser_service_is_away(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with running(tmp_path, llm_provider="fake", parser_service_url=away) as server:
+        answered = httpx2.get(f"{server.url}/health/ready")
+        assert (answered.status_code, code_of(answered)) == (503, "NOT_READY")
+        failed = answered.json()["error"]["details"]["failed"]
+        assert list(failed) == ["parser"]
+        assert away in failed["parser"]
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_upload_is_no_error(

@@ -115,6 +115,7 @@ async def test_the_remote_parser_gives_what_the_local_one_does(
         local = await wiring.local_parser().parse_stored(RAW, "lease.txt", "text/plain", PREFIX)
     finally:
         await wiring.close()
+    assert "answers" in await RemoteStoredParser(url).examine()
     remote = await RemoteStoredParser(url).parse_stored(RAW, "lease.txt", "text/plain", PREFIX)
     assert isinstance(local, Parsed)
     assert isinstance(remote, Parsed)

@@ -15,6 +15,7 @@ from rlm_rs.core.corpus import Failure, Parsed
 from rlm_rs.core.errors import ParserFailed
 
 TIMEOUT_SECONDS = 900.0
+EXAMINE_SECONDS = 3.0
 REPLY_BYTES = 16 << 20
 
 
@@ -28,7 +29,8 @@ class RemoteStoredParser:
     def __init__(
         self, url: str, timeout: float = TIMEOUT_SECONDS, request_id: Callable[[], str] = str
     ) -> None:
-        self._url = url.rstrip("/") + "/parse"
+        self._base = url.rstrip("/")
+        self._url = f"{self._base}/parse"
         self._timeout = timeout
         self._request_id = request_id
 
@@ -48,6 +50,19 @@ class RemoteStoredParser:
         except (TimeoutError, URLError, HTTPException, OSError, ValueError, KeyError, TypeError) as error:
             reason = f"the parser at {self._url} did not answer as it should: {error}"
             raise ParserFailed(source_name=source_name, reason=reason) from error
+
+    async def examine(self) -> str:
+        """That the service answers, in words. Raises `ParserFailed`."""
+        try:
+            await asyncio.to_thread(self._live)
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            raise ParserFailed(f"the service at {self._base} does not answer ({why})") from error
+        return f"the service at {self._base} answers"
+
+    def _live(self) -> None:
+        with urlopen(f"{self._base}/health/live", timeout=EXAMINE_SECONDS):
+            pass
 
     def _post(self, body: bytes) -> dict[str, Any]:
         request = Request(self._url, data=body, headers={"Content-Type": "application/json"})

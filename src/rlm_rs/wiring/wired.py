@@ -193,6 +193,11 @@ class Wiring:
             return RemoteStoredParser(self.settings.parser_service_url, request_id=request_id)
         return self.local_parser()
 
+    async def parser_answers(self) -> str:
+        """What parses the documents of sessions, in words. Raises `ParserFailed` if it is away."""
+        parser = self.stored_parser()
+        return await parser.examine() if isinstance(parser, RemoteStoredParser) else "in child processes here"
+
     def local_parser(self) -> LocalStoredParser:
         """The parser of this process, over stored objects."""
         return LocalStoredParser(self.parser, self.ports.blobs, self.spool)
