@@ -16,7 +16,7 @@ from test_worker import QUICK, until, working
 from rlm_rs.core.errors import EvaluationNotFound, ExecutionNotFound, ProviderFailed, ValidationFailed
 from rlm_rs.core.model import ModelRequest
 from rlm_rs.core.pricing import Price
-from rlm_rs.core.records import EvaluationRecord, EvaluationStatus, WorkKind
+from rlm_rs.core.records import EvaluationRecord, EvaluationStatus, WorkItem, WorkKind
 from rlm_rs.evaluation.evaluator import JudgedEvaluator
 from rlm_rs.evaluation.rederiving import differences
 from rlm_rs.orchestrator.completions import Completions
@@ -26,6 +26,7 @@ from rlm_rs.orchestrator.lifecycle import delete_session
 from rlm_rs.orchestrator.runtime import NewRuntime, create_runtime
 from rlm_rs.orchestrator.tracing.evaluated import evaluated_trace, evaluation_of_run
 from rlm_rs.storage.memory_evaluations import MemoryEvaluations
+from rlm_rs.storage.memory_work import MemoryWork
 
 ALL = (WorkKind.INGESTION, WorkKind.EXECUTION, WorkKind.EVALUATION)
 WINDOW = {"scripted-root": 60_000}
@@ -247,6 +248,30 @@ async def test_recomputing_gives_the_same_figures_and_pays_nothing(tmp_path: Pat
         assert renewed.reference_scores == scored.reference_scores
     run, record = await evaluation_of(MINE, execution_id, served.service)
     assert differences(evaluation_of_run(run, record)) == []
+
+
+async def test_one_asked_for_while_the_last_is_ended_is_made(tmp_path: Path) -> None:
+    class Late(MemoryWork):
+        """Somebody asks for it again in the last moment of the evaluation's item, once."""
+
+        asked = False
+
+        async def done(self, item: WorkItem, owner: str) -> None:
+            if item.kind == WorkKind.EVALUATION and not self.asked:
+                self.asked = True
+                await recompute(MINE, item.item_id, served.service)
+            await super().done(item, owner)
+
+    served = evaluating(tmp_path, JudgingModel())
+    served.service = replace(served.service, work=Late())
+    async with working(served.service, kinds=ALL):
+        execution_id = await ask(served)
+
+        async def is_made_again() -> bool:
+            found = await served.service.evaluations.get_evaluation(MINE, execution_id)
+            return found is not None and (found.revision, found.status) == (2, EvaluationStatus.COMPLETED)
+
+        await until(is_made_again)
 
 
 async def test_one_can_be_asked_for_where_none_was_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,11 @@ async def test_a_best_answer_is_held_to_the_schema_too(tmp_path: Path) -> None:
         {"pattern": "(a+)+$("},
         {"patternProperties": {"^a": {}}},
         {"description": "x" * 200_000},
+        {"$ref": "http://127.0.0.1:9/x.json"},
+        {"properties": {"a": {"$ref": "#/$defs/nowhere"}}, "$defs": {"a": {}}},
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        reduce(lambda inner, _: {"properties": {"a": inner}}, range(300), {"type": "string"}),
     ],
 )
 async def test_a_schema_that_cannot_be_kept_to_is_refused(tmp_path: Path, schema: dict[str, Any]) -> None:
@@ -94,6 +100,19 @@ async def test_a_schema_that_cannot_be_kept_to_is_refused(tmp_path: Path, schema
     view = await served.session("text")
     with pytest.raises(ValidationFailed, match="output_schema"):
         await submit(MINE, view.session.session_id, NewExecution("?", output_schema=schema), served.service)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"parts": {"type": "array", "items": {"$ref": "#"}}}},
+        {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}},
+        {"$id": "https://example.com/whole", "$ref": "part", "$defs": {"p": {"$id": "part"}}},
+        {"properties": {"a": {"$ref": "#named"}}, "$defs": {"a": {"$anchor": "named"}}},
+    ],
+)
+def test_a_schema_may_refer_to_what_is_in_it(schema: dict[str, Any]) -> None:
+    JsonSchemas().check(schema)
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ async def test_a_session_of_which_nothing_can_be_read_has_failed_and_says_why(se
     assert failure.message in refused.value.message
 
 
-async def test_a_document_whose_object_is_missing_fails_alone(served: Serving) -> None:
-    gone = (await served.upload("x")).replace("contract", "gone")
+@pytest.mark.parametrize("gone", ["gone.txt", "y" * 300, "a\x01b"])
+async def test_a_document_whose_object_is_missing_fails_alone(served: Serving, gone: str) -> None:
+    gone = (await served.upload("x")).replace("contract.txt", gone)
     docs = (NewDocument("a.txt", gone), NewDocument("b.txt", await served.upload("b")))
     created = await create_session(MINE, NewSession(docs), served.service)
     await ingest_session(MINE, created.session.session_id, served.service)

@@ -30,6 +30,14 @@ Stepping = Callable[..., Awaitable[StepView]]
 QUEUE = "tool.queue_llm('k', 'Sum up: ' + context[0][0:5]); tool.YIELD('waiting')"
 
 
+def nested(depth: int) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    inner = whole
+    for _ in range(depth):
+        inner["x"] = inner = {}
+    return whole
+
+
 class Client:
     """A client of one runtime execution."""
 
@@ -123,6 +131,14 @@ async def test_queued_tools_wait_for_the_client_unless_it_says_otherwise(tmp_pat
     assert at_once.state["_tool_status"]["m"] == "resolved"
 
 
+async def test_the_description_of_the_tools_stands_in_the_state(tmp_path: Path) -> None:
+    client = await client_of(tmp_path)
+    view = await client.step(
+        "print(state['_tool_schema'] == tool.schema(), state['_tool_schema']['version'])"
+    )
+    assert view.stdout == "True v1\n"
+
+
 async def test_tools_are_answered_from_the_cache_and_before_any_step(tmp_path: Path) -> None:
     client = await client_of(tmp_path)
     requests = {"llm": [{"key": "a", "prompt": "Same?"}], "search": [{"key": "s", "query": "x"}]}
@@ -153,6 +169,8 @@ async def test_another_sub_model_may_be_named(tmp_path: Path) -> None:
         {"llm": [{"key": "k", "prompt": "x", "temperature": "hot"}]},
         {"llm": [{"key": "k", "prompt": "x"}], "search": [{"key": "k", "query": "x"}]},
         {"search": [{"key": "k", "query": "x", "k": 10**6}]},
+        {"llm": [{"key": "k", "prompt": "x", "metadata": nested(1000)}]},
+        {"search": [{"key": "k", "query": "x", "filters": nested(1000)}]},
     ],
 )
 async def test_tool_requests_that_make_no_sense_are_refused(tmp_path: Path, requests: Any) -> None:
@@ -194,6 +212,8 @@ async def test_the_time_between_steps_is_the_clients_own(tmp_path: Path) -> None
         ("text", StateInvalid),
         ({"x": float("nan")}, StateInvalid),
         ({"x": {1, 2}}, StateInvalid),
+        ({"x": 2**64}, StateInvalid),
+        ({"x": "\ud800"}, StateInvalid),
         ({"x": "y" * 2000}, StateTooLarge),
     ],
 )
@@ -208,10 +228,7 @@ async def test_state_that_cannot_be_kept_is_refused(
 
 async def test_state_nested_without_end_is_refused(tmp_path: Path) -> None:
     client = await client_of(tmp_path)
-    state: dict[str, Any] = {}
-    inner = state
-    for _ in range(5000):
-        inner["x"] = inner = {}
+    state = nested(5000)
     with pytest.raises(StateInvalid):
         await client.step("print(1)", state)
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from serving import MINE, THEIRS, Serving, serving
 from stage import step
 
 from rlm_rs.core.errors import ParserFailed, ProviderFailed, SessionNotFound
 from rlm_rs.core.execution import Run
 from rlm_rs.core.model import ModelReply, ModelRequest
-from rlm_rs.core.records import ExecutionStatus, SessionStatus, WorkItem, WorkKind
+from rlm_rs.core.records import ExecutionRecord, ExecutionStatus, SessionStatus, WorkItem, WorkKind
 from rlm_rs.orchestrator.executions import Choices, NewExecution, cancel, follow, submit, wait
 from rlm_rs.orchestrator.lifecycle import (
     NewDocument,
@@ -346,6 +347,60 @@ async def test_an_execution_whose_workers_die_is_given_up(tmp_path: Path) -> Non
         run = await ended(served, execution_id)
     assert run.finished is not None
     assert run.finished.status == ExecutionStatus.FAILED
+
+
+async def test_an_ingestion_whose_workers_die_is_given_up_with_a_reason(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([]))
+    docs = (NewDocument("a.txt", await served.upload("alpha")),)
+    session_id = (await create_session(MINE, NewSession(docs), served.service)).session.session_id
+    for _ in range(4 * QUICK.max_attempts + 1):
+        assert await served.service.work.claim(WorkKind.INGESTION, "dying", 0.001)
+        await asyncio.sleep(0.002)
+    async with working(served.service):
+
+        async def has_failed() -> bool:
+            view = await session_view(MINE, session_id, served.service)
+            return view.session.status == SessionStatus.FAILED
+
+        await until(has_failed)
+    view = await session_view(MINE, session_id, served.service)
+    assert view.documents[0].failure is not None
+    assert "lost each time" in view.documents[0].failure.message
+
+
+async def test_an_execution_that_never_began_is_dropped_with_its_row(tmp_path: Path) -> None:
+    served = serving(tmp_path, ScriptedModel([]))
+    execution_id = await asked(served)
+    # whoever submitted it was killed before its journal began
+    await served.journal.delete(execution_id)
+    await served.service.work.request_cancel(WorkKind.EXECUTION, MINE, execution_id)
+
+    async def is_gone() -> bool:
+        return await served.service.ports.catalog.get_execution(MINE, execution_id) is None
+
+    async with working(served.service):
+        await until(is_gone)
+
+
+async def test_a_submission_that_is_killed_leaves_work_to_clean_up(tmp_path: Path) -> None:
+    class Killed(MemoryCatalog):
+        async def put_execution(self, execution: ExecutionRecord) -> None:
+            await super().put_execution(execution)
+            raise KeyboardInterrupt
+
+    served = serving(tmp_path, ScriptedModel([]))
+    served.service = replace(served.service, ports=replace(served.service.ports, catalog=Killed()))
+    view = await served.session("alpha")
+    with pytest.raises(KeyboardInterrupt):
+        await submit(MINE, view.session.session_id, NewExecution("What?"), served.service)
+    rows, _ = await served.service.ports.catalog.list_executions(MINE)
+    assert len(rows) == 1
+    async with working(served.service, replace(QUICK, max_attempts=1)):
+
+        async def is_clean() -> bool:
+            return await served.service.ports.catalog.get_execution(MINE, rows[0].execution_id) is None
+
+        await until(is_clean)
 
 
 async def test_stopping_gives_back_what_is_not_done(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from rlm_rs.core.model import Usage
 from rlm_rs.sandbox.protocol import StepLimits
 
 CHARS_PER_TOKEN = 4
+MAX_DEPTH = 16
+"""How deep child executions may be nested: each has its parent's id in its own, which names its objects."""
 RESERVE_SHARE = 0.1
 MAX_RESERVE_SECONDS = 30.0
 
@@ -69,6 +71,8 @@ class Budgets:
 def _check_value(name: str, kind: str, value: Any) -> None:
     if value is None and "None" in kind:
         return
+    if name == "max_depth" and isinstance(value, int) and value > MAX_DEPTH:
+        raise ValidationFailed(reason=f"budget max_depth must be at most {MAX_DEPTH}, not {value}")
     wanted = (int, float) if "float" in kind else (int,)
     least = (
         0

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from rlm_rs.core.budget import Spend
+from rlm_rs.core.errors import Fenced
 from rlm_rs.core.execution import Execution, Finished, Parent, Run
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.core.spans import SpanRef
@@ -22,8 +23,18 @@ async def run_child(fanout: Fanout, request: SubcallRequest) -> Outcome:
     """Resolve an `rlm` sub-call; past max_depth it is a single sub-model call over the same text."""
     if fanout.run.execution.budgets.max_depth <= 0:
         return await _ask_instead(fanout, request)
-    child = await fanout.ports.log.start(child_execution(fanout, request))
+    child = await _begun(child_execution(fanout, request), fanout)
     return _outcome(request, await fanout.answer(child, fanout.corpus, fanout.ports))
+
+
+async def _begun(execution: Execution, fanout: Fanout) -> Run:
+    """A child's journal. Raises `Fenced` if its parent was removed: nobody would find the child again."""
+    log, parent = fanout.ports.log, fanout.run
+    child = await log.start(execution)
+    if not await log.exists(parent.execution.execution_id, parent.seq):
+        await log.remove(execution.tenant_id, execution.execution_id)
+        raise Fenced(execution_id=parent.execution.execution_id)
+    return child
 
 
 def child_execution(fanout: Fanout, request: SubcallRequest) -> Execution:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlm_rs.core.budget import CHARS_PER_TOKEN, Budgets
 from rlm_rs.core.errors import BudgetExceeded, ValidationFailed
+from rlm_rs.core.nesting import check_nesting
 from rlm_rs.core.wellformed import well_formed
 from rlm_rs.sandbox.protocol import SubcallRequest
 
@@ -43,18 +44,6 @@ def as_client_sees(requests: Sequence[SubcallRequest]) -> dict[str, list[dict[st
     }
 
 
-def depth_of(value: Any) -> int:
-    """How deep lists and objects are nested."""
-    depth, level = 0, [value]
-    while level:
-        inner = [
-            list(v.values()) if isinstance(v, Mapping) else v for v in level if isinstance(v, Mapping | list)
-        ]
-        level = [item for items in inner for item in items]
-        depth += bool(inner)
-    return depth
-
-
 def _llm(item: Mapping[str, Any], budgets: Budgets) -> SubcallRequest:
     prompt = _text(item, "prompt")
     if len(prompt) > budgets.max_llm_prompt_chars:
@@ -69,7 +58,7 @@ def _llm(item: Mapping[str, Any], budgets: Budgets) -> SubcallRequest:
         model=item.get("model_hint"),
         max_tokens=_tokens(item, given[0]) if given else None,
         temperature=_temperature(item),
-        metadata=item.get("metadata"),
+        metadata=_nested(item, "metadata"),
     )
 
 
@@ -78,7 +67,7 @@ def _search(item: Mapping[str, Any]) -> SubcallRequest:
     if k > MAX_HITS:
         raise ValidationFailed(reason=f"k must be 1 to {MAX_HITS}, not {k}.")
     return SubcallRequest(
-        key=_key(item), kind="search", prompt=_text(item, "query"), k=k, filters=item.get("filters")
+        key=_key(item), kind="search", prompt=_text(item, "query"), k=k, filters=_nested(item, "filters")
     )
 
 
@@ -94,6 +83,11 @@ def _text(item: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ValidationFailed(reason=f"a tool request's {name} must be text.")
     return well_formed(value)
+
+
+def _nested(item: Mapping[str, Any], name: str) -> Any:
+    check_nesting(f"a tool request's {name}", item.get(name))
+    return item.get(name)
 
 
 def _whole(item: Mapping[str, Any], name: str) -> int:

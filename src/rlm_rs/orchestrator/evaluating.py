@@ -154,6 +154,14 @@ async def recompute(
     return run, record
 
 
+async def ask_again_for_evaluation(tenant_id: str, execution_id: str, service: Service) -> None:
+    """For who has just ended an evaluation's item: one asked for in its last moments changed nothing."""
+    record = await service.evaluations.get_evaluation(tenant_id, execution_id)
+    if record is not None and record.status == EvaluationStatus.RUNNING:
+        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id)
+        service.signals.added(WorkKind.EVALUATION)
+
+
 async def evaluate(tenant_id: str, execution_id: str, service: Service) -> EvaluationRecord | None:
     """Do what is asked for of an evaluation, until nothing is; None where there is none.
 
@@ -168,6 +176,9 @@ async def evaluate(tenant_id: str, execution_id: str, service: Service) -> Evalu
             await remove_evaluation(done, service)
             return None
         if await service.evaluations.put_evaluation(done):
+            if await service.ports.catalog.get_execution(tenant_id, execution_id) is None:
+                # removed with its session at this very moment
+                await remove_evaluation(done, service)
             return done
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field, TypeAdapter
 
-from rlm_rs.core.errors import ChecksumMismatch, ExecutionNotFound
+from rlm_rs.core.errors import ChecksumMismatch, ExecutionNotFound, Fenced
 from rlm_rs.core.execution import Event, Execution, Run, Started, begun, fold
 from rlm_rs.core.ports import Blobs, Journal
 from rlm_rs.core.wellformed import well_formed
@@ -116,7 +116,13 @@ class EventLog:
 
     async def _write(self, execution: Execution, seq: int, event: Event) -> None:
         record = await self._encoded(execution, event)
-        await self._journal.append(execution.execution_id, seq, record)
+        try:
+            await self._journal.append(execution.execution_id, seq, record)
+        except Fenced:
+            if not await self.exists(execution.execution_id, seq):
+                # the execution was removed: what moved out of this record goes with it
+                await self.remove(execution.tenant_id, execution.execution_id)
+            raise
         for listener in tuple(self._listeners):
             listener(execution.execution_id, seq, event)
 

@@ -38,6 +38,7 @@ from rlm_rs.orchestrator.indexing import SEARCH
 from rlm_rs.orchestrator.lifecycle import open_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
+from rlm_rs.orchestrator.removal import keep_or_remove
 from rlm_rs.orchestrator.sessions import corpus_left, corpus_of
 from rlm_rs.orchestrator.verifying import verify
 from rlm_rs.sandbox.protocol import ContextShape
@@ -287,10 +288,11 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
         context_shape=new.context_shape,
         output_schema=new.output_schema,
     )
-    await service.ports.catalog.put_execution(record_of(Run(execution)))
-    # work without a journal is dropped in the end; a journal without work would stay open for ever
+    # work without a journal is dropped in the end, and its row; either without work would be open for ever
     await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id, service.request_id())
+    await service.ports.catalog.put_execution(record_of(Run(execution)))
     run = await service.ports.log.start(execution)
+    await keep_or_remove(run, service)
     service.signals.added(WorkKind.EXECUTION)
     return run
 

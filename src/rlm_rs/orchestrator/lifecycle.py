@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +34,8 @@ from rlm_rs.orchestrator.stored_ingestion import read_in
 from rlm_rs.orchestrator.uploads import StoredUpload as StoredUpload
 from rlm_rs.orchestrator.uploads import check_source
 from rlm_rs.orchestrator.uploads import store_upload as store_upload
+
+LOG = logging.getLogger(__name__)
 
 DEFAULT_MIME = "application/octet-stream"
 MAX_TTL_MINUTES = 366 * 24 * 60
@@ -185,14 +189,34 @@ async def _ask_for_removal(tenant_id: str, session_id: str, service: Service) ->
     service.signals.added(WorkKind.INGESTION)
 
 
-async def expire_sessions(now: float, service: Service) -> int:
-    """Remove what sessions hold whose time is over, those of a lost deletion too; returns how many."""
-    count = 0
-    while ended := await service.ports.catalog.list_ended_sessions(now, SWEPT_AT_ONCE):
-        for session in ended:
-            await remove_session(session, service)
-        count += len(ended)
-    return count
+async def expire_sessions(now: float, service: Service, stop: asyncio.Event | None = None) -> int:
+    """Remove what sessions hold whose time is over, those of a lost deletion too; returns how many.
+
+    One that cannot be removed is left to the next sweep and keeps no other. `stop` ends it between two.
+    """
+    count, kept = 0, set[tuple[str, str]]()
+    while True:
+        ended = await service.ports.catalog.list_ended_sessions(now, SWEPT_AT_ONCE + len(kept))
+        left = [session for session in ended if (session.tenant_id, session.session_id) not in kept]
+        for session in left:
+            if stop is not None and stop.is_set():
+                return count
+            if await _is_swept(session, service):
+                count += 1
+            else:
+                kept.add((session.tenant_id, session.session_id))
+        if not left:
+            return count
+
+
+async def _is_swept(session: SessionRecord, service: Service) -> bool:
+    try:
+        await remove_session(session, service)
+    except Exception:
+        # the edge of one session: whatever is wrong with it, those of others go
+        LOG.exception("session %s could not be removed", session.session_id)
+        return False
+    return True
 
 
 async def ingest_session(tenant_id: str, session_id: str, service: Service) -> None:

@@ -15,13 +15,17 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.nesting import check_nesting
 from rlm_rs.sandbox.protocol import Final
 
 MAX_SCHEMA_CHARS = 100_000
 REASON_CHARS = 500
+ENDLESS = "the schema refers to itself without end"
 _UNBOUNDED = ("patternProperties",)
+_PROBES: tuple[Any, ...] = (None, {}, [], "", 0)
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -42,6 +46,7 @@ class JsonSchemas:
                 raise ValidationFailed(
                     reason=f"output_schema is longer than {MAX_SCHEMA_CHARS:,} characters."
                 )
+            check_nesting("output_schema", schema)
             Draft202012Validator.check_schema(schema)
         except (SchemaError, RecursionError, ValueError) as error:
             reason = error.message if isinstance(error, SchemaError) else str(error)
@@ -50,6 +55,7 @@ class JsonSchemas:
             ) from None
         for name, value in _members(schema):
             _check_member(name, value)
+        _check_references(schema)
 
     def settled(self, schema: Mapping[str, Any], final: Final) -> Final | str:
         """The answer with the value that satisfies the schema, or in one line why it does not."""
@@ -81,7 +87,7 @@ def _violation(schema: Mapping[str, Any], value: Any) -> str | None:
     except Unresolvable as unresolvable:
         return f"the schema refers to {unresolvable.ref}, which is not in it"
     except RecursionError:
-        return "the schema refers to itself without end"
+        return ENDLESS
     return f"{error.json_path}: {error.message}"[:REASON_CHARS] if error else None
 
 
@@ -94,6 +100,22 @@ def _members(schema: Any) -> Iterator[tuple[str, Any]]:
             level += value.values()
         elif isinstance(value, list):
             level += value
+
+
+def _check_references(schema: Mapping[str, Any]) -> None:
+    """Refuse what no answer could satisfy: a reference to nothing here, or to itself without end."""
+    root = DRAFT202012.create_resource(schema)
+    resolver = Registry().with_resource(root.id() or "", root).crawl().resolver(root.id() or "")
+    references = [value for name, value in _members(schema) if name == "$ref" and isinstance(value, str)]
+    try:
+        for reference in references:
+            resolver.lookup(reference)
+    except Unresolvable as unresolvable:
+        raise ValidationFailed(
+            reason=f"output_schema refers to {unresolvable.ref}, which is not in it."
+        ) from None
+    if references and any(_violation(schema, probe) == ENDLESS for probe in _PROBES):
+        raise ValidationFailed(reason=f"output_schema: {ENDLESS}.")
 
 
 def _check_member(name: str, value: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from rlm_rs.core.execution import Event, RootReplied, StepRan, SubcallResolved
+from rlm_rs.core.errors import BlobNotFound, ChecksumMismatch, SessionNotFound
+from rlm_rs.core.execution import Event, RootReplied, Run, StepRan, SubcallResolved
 from rlm_rs.core.records import (
     ExecutionRecord,
     ExecutionStatus,
@@ -18,6 +20,8 @@ from rlm_rs.core.records import (
 from rlm_rs.orchestrator.evaluating import remove_evaluation
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.uploads import upload_prefix
+
+LOG = logging.getLogger(__name__)
 
 PAGE_ROWS = 200
 STOPPING_SECONDS = 5.0
@@ -35,15 +39,19 @@ async def remove_session(session: SessionRecord, service: Service) -> None:
     for row in running:
         await service.work.request_cancel(WorkKind.EXECUTION, row.tenant_id, row.execution_id)
         service.signals.stop(row.execution_id)
-    await _ended(running, service)
+    # nobody is at work on one that waits for its client
+    await _ended([row for row in running if row.mode == "ANSWERER"], service)
     async for execution in _executions(session, service):
         await remove_execution(execution.tenant_id, execution.execution_id, service)
     await remove_texts(*key, service)
     await _remove_uploads(session, service)
     if session.status == SessionStatus.DELETING:
         await ports.catalog.delete_session(*key)
-    else:
-        await ports.catalog.put_session(replace(session, status=SessionStatus.EXPIRED, fingerprint=None), [])
+        return
+    expired = replace(session, status=SessionStatus.EXPIRED, fingerprint=None)
+    # somebody may have deleted it meanwhile
+    if await ports.catalog.move_session(expired, session.status):
+        await ports.catalog.put_session(expired, [])
 
 
 async def remove_texts(tenant_id: str, session_id: str, service: Service) -> None:
@@ -59,7 +67,7 @@ async def remove_texts(tenant_id: str, session_id: str, service: Service) -> Non
 async def remove_execution(tenant_id: str, execution_id: str, service: Service) -> None:
     """Remove an execution, its children, and what they stored."""
     ports = service.ports
-    for _, event in await ports.log.events(tenant_id, execution_id):
+    for _, event in await _readable(tenant_id, execution_id, service):
         for child_id in _children(execution_id, event):
             await remove_execution(tenant_id, child_id, service)
         if isinstance(event, RootReplied | SubcallResolved) and event.cached_at:
@@ -69,6 +77,38 @@ async def remove_execution(tenant_id: str, execution_id: str, service: Service) 
         await remove_evaluation(evaluation, service)
     await ports.log.remove(tenant_id, execution_id)
     await ports.catalog.delete_execution(tenant_id, execution_id)
+    # a worker that saw the row may have put its evaluation since
+    await service.evaluations.delete_evaluation(tenant_id, execution_id)
+
+
+async def is_removed(tenant_id: str, session_id: str, service: Service) -> bool:
+    """Whether a session's data is gone, or about to go: nothing may be written for it any more."""
+    session = await service.ports.catalog.get_session(tenant_id, session_id)
+    return session is None or session.status in (SessionStatus.DELETING, SessionStatus.EXPIRED)
+
+
+async def keep_or_remove(run: Run, service: Service) -> None:
+    """Leave nothing of an execution whose session is removed meanwhile. Raises `SessionNotFound` then."""
+    execution = run.execution
+    if await is_removed(execution.tenant_id, execution.session_id, service):
+        await remove_execution(execution.tenant_id, execution.execution_id, service)
+        raise SessionNotFound(session_id=execution.session_id)
+
+
+async def remove_left_behind(tenant_id: str, execution_id: str, service: Service) -> None:
+    """For who has just ended an execution: what it wrote after its session was removed goes too."""
+    row = await service.ports.catalog.get_execution(tenant_id, execution_id)
+    if row is not None and await is_removed(tenant_id, row.session_id, service):
+        await remove_execution(tenant_id, execution_id, service)
+
+
+async def _readable(tenant_id: str, execution_id: str, service: Service) -> list[tuple[int, Event]]:
+    """The events that lead on to what else is to go; none where a payload is lost or broken."""
+    try:
+        return await service.ports.log.events(tenant_id, execution_id)
+    except (BlobNotFound, ChecksumMismatch, ValueError) as error:
+        LOG.warning("the journal of %s cannot be followed: %s", execution_id, error)
+        return []
 
 
 def _children(execution_id: str, event: Event) -> list[str]:
@@ -113,7 +153,8 @@ async def _remove_uploads(session: SessionRecord, service: Service) -> None:
     while mine:
         rows, cursor = await service.ports.catalog.list_sessions(session.tenant_id, PAGE_ROWS, cursor)
         for row in rows:
-            if row.session_id != session.session_id:
+            # an expired one has no documents left
+            if row.session_id != session.session_id and row.status != SessionStatus.EXPIRED:
                 mine -= await _uploads(row, service)
         if cursor is None:
             break

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import orjson
+
 from rlm_rs.core.budget import Exhausted, exhausted
 from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import (
@@ -20,20 +22,21 @@ from rlm_rs.core.errors import (
     ValidationFailed,
 )
 from rlm_rs.core.execution import RootReplied, Run
+from rlm_rs.core.nesting import MAX_NESTING, depth_of
 from rlm_rs.orchestrator.answerer import RESOLVERS, answer
-from rlm_rs.orchestrator.client_requests import as_client_sees, depth_of, requests_of
+from rlm_rs.orchestrator.client_requests import as_client_sees, requests_of
 from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.executions import Choices, furnished, opened
 from rlm_rs.orchestrator.lifecycle import open_session, ready_session
 from rlm_rs.orchestrator.outcome import finish, record_of
 from rlm_rs.orchestrator.ports import Ports, Service
+from rlm_rs.orchestrator.removal import keep_or_remove
 from rlm_rs.orchestrator.root import used_up
 from rlm_rs.orchestrator.steps import reserved_state, take_step
 from rlm_rs.orchestrator.subcalls import resolve
 from rlm_rs.sandbox.protocol import RESERVED_STATE_KEYS, StepResult, SubcallRequest
 
 CLIENT = "client"
-MAX_STATE_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,11 @@ async def create_runtime(tenant_id: str, session_id: str, new: NewRuntime, servi
     """Record a new execution for a client to step. Raises as `executions.submit` does."""
     session = await open_session(tenant_id, session_id, service)
     execution = await furnished(opened(session, new.choices, "", "RUNTIME", service), None, service.ports)
-    await service.ports.catalog.put_execution(record_of(Run(execution)))
-    return await service.ports.log.start(execution)
+    # a row without a journal would be RUNNING in lists for ever
+    run = await service.ports.log.start(execution)
+    await service.ports.catalog.put_execution(record_of(run))
+    await keep_or_remove(run, service)
+    return run
 
 
 async def step(
@@ -151,6 +157,7 @@ async def _driven(tenant_id: str, execution_id: str, service: Service) -> AsyncI
     try:
         async with _interruptible(execution_id, service):
             yield run, corpus
+        await keep_or_remove(run, service)
     except Fenced:
         _check_open(await replayed(log, tenant_id, execution_id))
         raise
@@ -191,11 +198,13 @@ def _ended(execution_id: str, status: str) -> ValidationFailed:
 def _check_state(state: Mapping[str, Any], run: Run) -> None:
     if not isinstance(state, Mapping):
         raise StateInvalid(reason="state must be a JSON object")
-    if depth_of(state) > MAX_STATE_DEPTH:
-        raise StateInvalid(reason=f"state is nested more than {MAX_STATE_DEPTH} levels deep")
+    if depth_of(state) > MAX_NESTING:
+        raise StateInvalid(reason=f"state is nested more than {MAX_NESTING} levels deep")
     own = {name: value for name, value in state.items() if name not in RESERVED_STATE_KEYS}
     try:
         size = len(json.dumps(own, allow_nan=False, ensure_ascii=False))
+        # what the journal and the sandbox cannot carry: integers beyond 64 bits, lone surrogates
+        orjson.dumps(own)
     except (TypeError, ValueError) as error:
         raise StateInvalid(reason=f"state is not JSON: {error}") from error
     limit = run.execution.budgets.max_state_chars

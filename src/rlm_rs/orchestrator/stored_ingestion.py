@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from rlm_rs.core.corpus import Document, Failure, IngestStatus, Parsed
-from rlm_rs.core.errors import BlobNotFound
+from rlm_rs.core.errors import BlobNotFound, ValidationFailed
 from rlm_rs.core.records import DocumentRecord, SessionRecord, SessionStatus
 from rlm_rs.orchestrator.ingestion import failed, read
 from rlm_rs.orchestrator.ports import Service
@@ -38,6 +38,8 @@ async def read_in(session: SessionRecord, service: Service) -> list[Document]:
 
 
 async def _read_one(document: Document, session: SessionRecord, service: Service) -> Document:
+    if not await _still_wanted(session, service):
+        return document
     await _write(replace(document, ingest_status=IngestStatus.PARSING), session, service)
     base = f"s3://{service.ports.bucket}/parsed/{session.tenant_id}/{session.session_id}/"
     place = f"{base}{document.doc_id}"
@@ -55,6 +57,8 @@ async def _parsed(document: Document, prefix: str, service: Service) -> Parsed |
         )
     except BlobNotFound as error:
         return Failure("SOURCE_NOT_FOUND", f"{error.message} Upload it again.")
+    except ValidationFailed as error:
+        return Failure("SOURCE_NOT_FOUND", error.message)
 
 
 async def _write(document: Document, session: SessionRecord, service: Service) -> None:

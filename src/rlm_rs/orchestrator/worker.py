@@ -12,16 +12,27 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Failure
-from rlm_rs.core.errors import Fenced, ParserFailed, ProviderFailed, SearchFailed, SessionNotFound
+from rlm_rs.core.errors import (
+    ExecutionNotFound,
+    Fenced,
+    ParserFailed,
+    ProviderFailed,
+    SearchFailed,
+    SessionNotFound,
+)
 from rlm_rs.core.execution import Problem, Run
 from rlm_rs.core.records import WorkItem, WorkKind
-from rlm_rs.orchestrator.evaluating import evaluate, fail_evaluation, queue_evaluation
+from rlm_rs.orchestrator.evaluating import (
+    ask_again_for_evaluation,
+    evaluate,
+    fail_evaluation,
+    queue_evaluation,
+)
 from rlm_rs.orchestrator.executions import cancelled, documents_left, go_on
 from rlm_rs.orchestrator.lifecycle import (
     ask_again_for_removal,
@@ -31,6 +42,7 @@ from rlm_rs.orchestrator.lifecycle import (
 )
 from rlm_rs.orchestrator.outcome import finish
 from rlm_rs.orchestrator.ports import Service
+from rlm_rs.orchestrator.removal import remove_left_behind, remove_texts
 
 LOG = logging.getLogger(__name__)
 
@@ -43,6 +55,7 @@ RENEWAL_SECONDS = 2.0
 SHORTEST_LEASE_SECONDS = 0.05
 POISONED = "It was given up after {attempts} attempts: {reason}"
 PATIENCE = 4
+BEGINNING_PATIENCE = 2
 BEGINNING_SECONDS = 0.05
 EXTRA_SHARE = 1.0
 """What a full worker still begins for tenants it does nothing for yet, as a share of its concurrency."""
@@ -72,11 +85,14 @@ class WorkerLimits:
 
 
 class Retry(Exception):
-    """The item is to be tried again. `reason` is one sentence; `pause` is the first pause, in seconds."""
+    """The item is to be tried again. `reason` is one sentence; `pause` is the first pause, in seconds.
 
-    def __init__(self, reason: str, pause: float | None = None) -> None:
+    patience: after how many claims it is given up, as a multiple of `max_attempts`.
+    """
+
+    def __init__(self, reason: str, pause: float | None = None, patience: int = PATIENCE) -> None:
         super().__init__(reason)
-        self.reason, self.pause = reason, pause
+        self.reason, self.pause, self.patience = reason, pause, patience
 
 
 class Worker:
@@ -156,7 +172,7 @@ class Worker:
     async def _sweep(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                await expire_sessions(time.time(), self._service)
+                await expire_sessions(time.time(), self._service, stop)
             except Exception as error:  # noqa: BLE001 - the edge: the next sweep finds what this one left
                 LOG.warning("sessions could not be swept: %s", error)
             try:
@@ -183,14 +199,22 @@ class Worker:
         work = self._service.work
         try:
             if await self._done_under_lease(item):
+                if item.kind == WorkKind.EXECUTION:
+                    await remove_left_behind(item.tenant_id, item.item_id, self._service)
                 await work.done(item, self.owner)
-                if item.kind == WorkKind.INGESTION:
-                    await ask_again_for_removal(item.tenant_id, item.item_id, self._service)
+                await self._asked_meanwhile(item)
         except Retry as retry:
-            await self._put_off(item, retry, PATIENCE * self._limits.max_attempts)
+            await self._put_off(item, retry, retry.patience * self._limits.max_attempts)
         except Fenced:
             # whoever was faster goes on with it; if nobody does, the item is looked at again soon
             await work.renew(item, self.owner, self._limits.backoff)
+
+    async def _asked_meanwhile(self, item: WorkItem) -> None:
+        """Add what was asked for in an item's last moments: while it was held that changed nothing."""
+        if item.kind == WorkKind.INGESTION:
+            await ask_again_for_removal(item.tenant_id, item.item_id, self._service)
+        elif item.kind == WorkKind.EVALUATION:
+            await ask_again_for_evaluation(item.tenant_id, item.item_id, self._service)
 
     async def _done_under_lease(self, item: WorkItem) -> bool:
         """Whether the item is settled; False if the lease was lost and it is another's."""
@@ -201,7 +225,7 @@ class Worker:
             while kept is not None and not doing.done():
                 if item.kind == WorkKind.EXECUTION and (kept.cancel_requested or stop.is_set()):
                     await _interrupted(doing)
-                    await cancelled(item.tenant_id, item.item_id, self._service.ports)
+                    await self._cancel(item)
                     return True
                 kept = await self._still_kept(item, doing, stop)
             if kept is None:
@@ -214,6 +238,13 @@ class Worker:
         finally:
             await _interrupted(doing)
             self._service.signals.unwatch(item.item_id, stop)
+
+    async def _cancel(self, item: WorkItem) -> None:
+        try:
+            await cancelled(item.tenant_id, item.item_id, self._service.ports)
+        except ExecutionNotFound:
+            # it was removed with its session, or who submitted it was killed before it began
+            await self._service.ports.catalog.delete_execution(item.tenant_id, item.item_id)
 
     async def _still_kept(
         self, item: WorkItem, doing: asyncio.Task[None], stop: asyncio.Event
@@ -239,6 +270,10 @@ class Worker:
             await self._drive(item)
 
     async def _ingest(self, item: WorkItem) -> None:
+        if item.attempts > self._limits.max_attempts * PATIENCE and await self._session_failed(
+            item, WORKER_LOST
+        ):
+            return
         try:
             await ingest_session(item.tenant_id, item.item_id, self._service)
         except SearchFailed as error:
@@ -262,7 +297,7 @@ class Worker:
         run = await self._service.ports.log.replay(item.tenant_id, item.item_id)
         if run is None:
             # whoever submits it is about to write it
-            raise Retry("its journal has not begun", BEGINNING_SECONDS)
+            raise Retry("its journal has not begun", BEGINNING_SECONDS, BEGINNING_PATIENCE)
         if run.finished is not None:
             # the row may be older than the journal
             await finish(run, await documents_left(run, self._service.ports), self._service.ports)
@@ -308,8 +343,11 @@ class Worker:
 
     async def _session_failed(self, item: WorkItem, reason: str) -> bool:
         failure = Failure("PARSER_UNAVAILABLE", POISONED.format(attempts=item.attempts, reason=reason))
-        with suppress(SessionNotFound):
+        try:
             await fail_session(item.tenant_id, item.item_id, failure, self._service)
+        except SessionNotFound:
+            # what an earlier worker made of a document of a session that was removed
+            await remove_texts(item.tenant_id, item.item_id, self._service)
         return True
 
     async def _evaluation_failed(self, item: WorkItem, reason: str) -> bool:

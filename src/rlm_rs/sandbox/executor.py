@@ -36,6 +36,7 @@ from rlm_rs.sandbox.limits import (
 from rlm_rs.sandbox.output import Output
 from rlm_rs.sandbox.protocol import Final, StepError, StepRequest, StepResult, StepUsage
 from rlm_rs.sandbox.shelf import Shelf
+from rlm_rs.sandbox.tools import schema
 
 __all__ = ["Channel", "Meter", "ReplayOnly", "run_step"]
 
@@ -120,13 +121,17 @@ class _Step:
             self._echo(self._execute(program.echo))
 
     def _prepare(self, nodes: Sequence[ast.AST]) -> None:
-        self._namespace = self._language.namespace(state.opened(self._request.state))
+        self._namespace = self._language.namespace(state.opened(self._request.state) | self._described())
         self._given = dict(self._namespace)
         self._definitions = Definitions(self._request.code, nodes)
         decoder = Decoder(self._shelf, self._definitions, self._namespace, self._origins())
         self._lost = variables.restore(self._request.variables, self._namespace, decoder)
         self._language.add_modules(nodes, self._namespace)
         self._began = True
+
+    def _described(self) -> dict[str, Any]:
+        request = self._request
+        return {"_tool_schema": schema(request.tools_enabled, request.search_enabled, request.tools)}
 
     def _origins(self) -> Given:
         return Given(self._given, self._language.importer)

@@ -89,8 +89,9 @@ class MemoryCatalog:
 
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         for row in documents:
-            rows = self._documents.setdefault((row.tenant_id, row.session_id), {})
-            rows[row.document.doc_id] = row
+            if (row.tenant_id, row.session_id) in self._sessions:
+                rows = self._documents.setdefault((row.tenant_id, row.session_id), {})
+                rows[row.document.doc_id] = row
 
     async def list_documents(self, tenant_id: str, session_id: str) -> Sequence[DocumentRecord]:
         rows = self._documents.get((tenant_id, session_id), {})

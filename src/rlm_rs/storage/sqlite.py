@@ -26,6 +26,11 @@ EXPIRES_AT = "json_extract(CAST(record AS TEXT), '$.expires_at')"
 STATUS = "json_extract(CAST(record AS TEXT), '$.status')"
 MODE = "coalesce(json_extract(CAST(record AS TEXT), '$.mode'), 'ANSWERER')"
 
+INSERT_DOCUMENT = """
+INSERT OR REPLACE INTO documents SELECT ?1, ?2, ?3, ?4, ?5
+WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant_id = ?1 AND session_id = ?2)
+"""
+
 SESSION = TypeAdapter(SessionRecord)
 DOCUMENT = TypeAdapter(DocumentRecord)
 EXECUTION = TypeAdapter(ExecutionRecord)
@@ -200,7 +205,7 @@ def _insert_documents(db: apsw.Connection, documents: Sequence[DocumentRecord]) 
         for d in documents
     ]
     if rows:
-        db.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
+        db.executemany(INSERT_DOCUMENT, rows)
 
 
 def _one(adapter: TypeAdapter[T], rows: Sequence[tuple[Any, ...]]) -> T | None:

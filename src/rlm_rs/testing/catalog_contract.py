@@ -88,6 +88,13 @@ class CatalogContract:
         found = await catalog.list_documents(MINE, "sess_000")
         assert list(found) == [document(0), document(3), parsed]
 
+    async def test_documents_of_a_session_that_is_gone_do_not_come_back(self, catalog: Catalog) -> None:
+        await catalog.put_session(session(0), [document(0)])
+        await catalog.delete_session(MINE, "sess_000")
+        await catalog.put_documents([document(0)])
+        await catalog.put_session(session(1), [])
+        assert list(await catalog.list_documents(MINE, "sess_000")) == []
+
     async def test_putting_no_documents_is_no_error(self, catalog: Catalog) -> None:
         await catalog.put_documents([])
 

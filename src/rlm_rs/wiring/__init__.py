@@ -14,7 +14,6 @@ from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.limiter import Limiter
 from rlm_rs.orchestrator.ports import Ports
 from rlm_rs.orchestrator.searches import Searches
-from rlm_rs.orchestrator.sessions import new_session_id
 from rlm_rs.orchestrator.texts import DocumentTexts
 from rlm_rs.parser.pool import ParserPool
 from rlm_rs.runners.image import CorpusImages
@@ -26,6 +25,7 @@ from rlm_rs.wiring.providers import FAKE, OFFLINE_MODELS, OFFLINE_NOTICE, make_p
 from rlm_rs.wiring.schemas import SchemasWhenNeeded
 from rlm_rs.wiring.search import make_search
 from rlm_rs.wiring.secrets import needs_aws_parts, with_secrets
+from rlm_rs.wiring.spool import Spool
 from rlm_rs.wiring.stores import Stores, make_stores, stored_keys
 from rlm_rs.wiring.tools import make_tools
 from rlm_rs.wiring.tracing import traced
@@ -69,7 +69,7 @@ def wire(
         ports,
         ParserPool(workers=settings.parser_workers),
         stores,
-        spool=settings.rlm_data_dir / "spool" / new_session_id(),
+        spooled=Spool(settings.rlm_data_dir / "spool"),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
         tracing=traced(settings, ports.log, provider.name),
     )

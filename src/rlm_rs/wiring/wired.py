@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from rlm_rs.storage.database import sqlite_version
 from rlm_rs.wiring.providers import DEFAULT_MODELS, FAKE
 from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.sources import find_sources
+from rlm_rs.wiring.spool import Spool
 from rlm_rs.wiring.stores import Stores, pepper
 from rlm_rs.wiring.tracing import Traced
 
@@ -51,9 +51,14 @@ class Wiring:
     ports: Ports
     parser: Parser
     stores: Stores
-    spool: Path
+    spooled: Spool
     limiter: Limiter
     tracing: Traced
+
+    @property
+    def spool(self) -> Path:
+        """This process's temporary folder."""
+        return self.spooled.folder()
 
     @property
     def work(self) -> Work:
@@ -216,7 +221,6 @@ class Wiring:
 
     def spool_dir(self) -> Path:
         """A fresh temporary folder beside the data, so that files move instead of being copied."""
-        self.spool.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.spool))
 
     def pepper(self) -> str:
@@ -263,7 +267,7 @@ class Wiring:
         if self.ports.search is not None:
             await self.ports.search.index.close()
         await self.stores.close()
-        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spooled.close()
 
 
 def _models_of(provider: ModelProvider) -> Models | None:

@@ -122,7 +122,7 @@ def test_reserved_keys_do_not_count_for_the_size() -> None:
 
 
 def test_state_goes_on_in_the_next_step() -> None:
-    assert next_step(run("state['n'] = 1", "t"), "state['n'] += 1; print(state)", "t").stdout == "{'n': 2}\n"
+    assert next_step(run("state['n'] = 1", "t"), "state['n'] += 1; print(state['n'])", "t").stdout == "2\n"
 
 
 json_values = st.recursive(

@@ -104,7 +104,10 @@ class Catalog(Protocol):
         """Remove a session's row and its documents' rows."""
 
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
-        """Write document rows; replaces those with the same session and id."""
+        """Write document rows; replaces those with the same session and id.
+
+        Those of a session that is not here, or no more, are not written.
+        """
 
     async def move_session(self, session: SessionRecord, expected: SessionStatus) -> bool:
         """Replace a session's row, its documents left alone, if its status is still the expected one.
