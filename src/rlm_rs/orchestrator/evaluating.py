@@ -158,7 +158,7 @@ async def ask_again_for_evaluation(tenant_id: str, execution_id: str, service: S
     """For who has just ended an evaluation's item: one asked for in its last moments changed nothing."""
     record = await service.evaluations.get_evaluation(tenant_id, execution_id)
     if record is not None and record.status == EvaluationStatus.RUNNING:
-        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id)
+        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
         service.signals.added(WorkKind.EVALUATION)
 
 
