@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 from api_server import LEASE, Running, code_of, ended, running, session, start, until
 
 from rlm_rs.testing.models import ScriptedModel
@@ -53,6 +55,16 @@ def test_ready_says_that_the_parser_service_is_away(tmp_path: Path) -> None:
         failed = answered.json()["error"]["details"]["failed"]
         assert list(failed) == ["parser"]
         assert away in failed["parser"]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_reference_pages_need_no_other_site(server: Running, page: str) -> None:
+    shown = httpx2.get(f"{server.url}{page}")
+    needed = re.findall(r'(?:src|href)="([^"]+)"', shown.text)
+    assert any(place.endswith(".js") for place in needed)
+    statuses = {place: httpx2.get(f"{server.url}{place}").status_code for place in needed}
+    assert set(statuses.values()) == {200}, statuses
+    assert "://" not in shown.text
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_upload_is_no_error(

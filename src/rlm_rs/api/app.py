@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from rlm_rs.api.edge import Edge
@@ -67,7 +68,8 @@ def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) ->
     links: sign-in links that whoever starts it has given out.
     """
     tools = McpEndpoint()
-    app = FastAPI(
+    # FastAPI, with the scripts of /docs and /redoc from this server and not from another's
+    app = FastAPIOffline(
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
