@@ -44,8 +44,10 @@ class Running:
 
 
 @contextmanager
-def running(data_dir: Path, provider: ModelProvider | None = None, **settings: Any) -> Iterator[Running]:
-    """Start a server, and end it gracefully."""
+def running(
+    data_dir: Path, provider: ModelProvider | None = None, root_path: str = "", **settings: Any
+) -> Iterator[Running]:
+    """Start a server, and end it gracefully. root_path: what a proxy puts before every path."""
     listening = socket.create_server(("127.0.0.1", 0))
     made: list[Wiring] = []
     chosen = Settings(rlm_data_dir=data_dir, **settings)
@@ -55,7 +57,13 @@ def running(data_dir: Path, provider: ModelProvider | None = None, **settings: A
         return made[0]
 
     server = uvicorn.Server(
-        uvicorn.Config(create_app(wired), log_config=None, timeout_graceful_shutdown=2, lifespan="on")
+        uvicorn.Config(
+            create_app(wired),
+            log_config=None,
+            timeout_graceful_shutdown=2,
+            lifespan="on",
+            root_path=root_path,
+        )
     )
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -175,3 +175,48 @@ def test_strangers_find_nothing(acme: httpx2.Client, globex: httpx2.Client) -> N
     assert globex.get("/v1/sessions").json()["sessions"] == []
     assert globex.get("/v1/executions", params={"session_id": session_id}).json()["executions"] == []
     assert acme.get(gets[0]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/sessions", "GET, POST"),
+        ("PATCH", f"/v1/sessions/{NOWHERE}", "GET, DELETE"),
+        ("DELETE", f"/v1/executions/{NOBODY}/steps", "GET, POST"),
+        ("DELETE", "/v1/uploads", "POST"),
+        ("PUT", "/sign-in", "GET, POST"),
+    ],
+)
+def test_a_method_that_is_not_taken_is_told_those_that_are(
+    acme: httpx2.Client, method: str, path: str, allowed: str
+) -> None:
+    answered = acme.request(method, path)
+    assert (answered.status_code, code_of(answered)) == (405, "METHOD_NOT_ALLOWED")
+    assert answered.headers["Allow"] == answered.json()["error"]["details"]["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions/", "/v1/executions/", "/v1/uploads/"])
+def test_a_path_with_a_slash_too_many_is_not_found(acme: httpx2.Client, path: str) -> None:
+    answered = acme.get(path)
+    assert (answered.status_code, code_of(answered)) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"docs": []}, "docs: name 1 to 10,000 documents"), ({"ttl_minutes": 10**9}, "2635200")],
+)
+def test_limits_of_a_session_are_said_as_they_are(
+    acme: httpx2.Client, change: dict[str, Any], told: str
+) -> None:
+    answered = acme.post("/v1/sessions", json={"ttl_minutes": 1, "docs": [DOC], **change})
+    assert (answered.status_code, code_of(answered)) == (422, "VALIDATION_ERROR")
+    assert told in answered.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/mcp"])
+def test_behind_a_prefix_the_same_is_guarded(tmp_path: Path, path: str) -> None:
+    with running(tmp_path, root_path="/rlm") as server, server.client() as client:
+        # the proxy takes the prefix off, and uvicorn puts it on again
+        assert httpx2.get(f"{server.url}{path}").status_code == 401
+        assert client.get("/v1/sessions").status_code == 200
+        assert client.post("/v1/sessions", json={}).status_code == 422

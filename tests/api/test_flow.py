@@ -41,10 +41,26 @@ def test_from_upload_to_a_checked_citation(acme: httpx2.Client) -> None:
     ref = {name: citation[name] for name in names}
     checked = acme.post("/v1/citations/verify", json={"ref": ref}).json()
     assert checked["valid"] is True
+    assert acme.post("/v1/citations/verify", json={"ref": citation}).json() == checked
     text = unicodedata.normalize("NFC", checked["text"])
     assert citation["checksum"] == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     forged = {**ref, "end_char": ref["end_char"] - 1}
     assert acme.post("/v1/citations/verify", json={"ref": forged}).json()["valid"] is False
+
+
+def test_a_document_that_is_not_the_one_named_is_failed(acme: httpx2.Client) -> None:
+    named = {"source_name": "a.md", "raw_s3_uri": upload(acme)}
+    etag = hashlib.md5(LEASE.encode(), usedforsecurity=False).hexdigest()
+    marks = ({"raw_s3_etag": etag}, {"raw_s3_etag": "0" * 32}, {"raw_s3_version_id": "1"})
+    docs = [{**named, **mark} for mark in marks]
+    made = acme.post("/v1/sessions", json={"ttl_minutes": 60, "docs": docs})
+    place = f"/v1/sessions/{made.json()['session_id']}"
+    until(lambda: acme.get(place).json()["status"] == "READY")
+    found = acme.get(place).json()["docs"]
+    assert [doc["failure_code"] for doc in found] == [None, "SOURCE_CHANGED", "SOURCE_CHANGED"]
+    assert named["raw_s3_uri"] in found[1]["failure_reason"]
+    wrong = {**named, "raw_s3_etag": "with a space"}
+    assert acme.post("/v1/sessions", json={"ttl_minutes": 60, "docs": [wrong]}).status_code == 422
 
 
 def test_a_form_uploads_too(acme: httpx2.Client) -> None:
@@ -62,12 +78,26 @@ def test_a_synchronous_execution_comes_back_ended(acme: httpx2.Client) -> None:
     assert done.json()["status"] == "COMPLETED"
 
 
+def test_null_is_as_good_as_left_out(acme: httpx2.Client) -> None:
+    nothing = {"options": None, "models": None, "budgets": None}
+    session_id = session(acme, options=None, models_default=None, budgets_default={"max_turns": None})
+    assert acme.get(f"/v1/sessions/{session_id}").json()["options"]["readiness_mode"] == "LAX"
+    start(acme, session_id, **nothing, continue_from=None)
+    place = f"/v1/sessions/{session_id}/executions"
+    assert acme.post(place, json={"question": None, **nothing}).status_code == 422
+    assert acme.post(place, json={"question": "What?", "more": None}).status_code == 422
+    begun = acme.post(f"{place}/runtime", json={**nothing, "options": {"return_trace": None}})
+    assert begun.status_code == 201
+    steps = f"/v1/executions/{begun.json()['execution_id']}/steps"
+    assert acme.post(steps, json={"code": "1", "state": None, "options": None}).json()["success"] is True
+
+
 def test_contexts_are_the_result_in_contexts_mode(acme: httpx2.Client) -> None:
     asked = {"options": {"output_mode": "CONTEXTS"}}
     execution_id = start(acme, session(acme), "How can the lease be ended?", **asked)
     done = ended(acme, execution_id)
     found = acme.get(f"/v1/executions/{execution_id}/contexts").json()["contexts"]
-    assert done["answer"] is None
+    assert (done["answer"], done["contexts_s3_uri"]) == (None, None)
     assert found == done["contexts"]
     assert LEASE[found[0]["ref"]["start_char"] : found[0]["ref"]["end_char"]] == found[0]["text"]
 
@@ -99,6 +129,8 @@ def test_what_was_done_can_be_read(acme: httpx2.Client) -> None:
     steps = acme.get(f"/v1/executions/{execution_id}/steps").json()["steps"]
     assert steps[-1]["final"]["is_final"] is True
     assert steps[0]["span_log"]
+    assert {"root_call_ms", "sandbox_ms"} <= set(steps[0]["timings"])
+    assert all(value >= 0 for value in steps[0]["timings"].values())
     code = acme.get(f"/v1/executions/{execution_id}/code").json()
     assert [entry["sequence"] for entry in code["entries"]] == list(range(len(code["entries"])))
     assert code["entries"][0]["kind"] == "REPL"

@@ -90,3 +90,19 @@ def test_every_route_says_what_it_is() -> None:
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path}"
             assert "422" in operation["responses"], f"{method} {path}"
+
+
+@pytest.mark.parametrize(
+    ("operation", "statuses"),
+    [
+        ("post /v1/sessions", {"404", "409", "410"}),
+        ("post /v1/executions/{execution_id}/steps", {"400", "404", "409", "410", "502", "503"}),
+        ("post /v1/executions/{execution_id}/tools/resolve", {"400", "404", "409", "410", "502"}),
+        ("post /v1/executions/{execution_id}/cancel", {"400", "404", "409", "502"}),
+        ("get /v1/executions/{execution_id}/trace", {"400", "404", "502"}),
+        ("get /v1/sessions", {"503"}),
+    ],
+)
+def test_statuses_that_no_example_reaches_are_described(operation: str, statuses: set[str]) -> None:
+    method, path = operation.split(" ")
+    assert statuses <= set(create_app().openapi()["paths"][path][method]["responses"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
-from api_server import LEASE, code_of, running, session
+from api_server import LEASE, code_of, running, session, until
 
 from rlm_rs.testing.models import ScriptedModel
 
 
-def begun(client: httpx2.Client) -> str:
-    made = client.post(f"/v1/sessions/{session(client)}/executions/runtime")
+def begun(client: httpx2.Client, **options: Any) -> str:
+    made = client.post(f"/v1/sessions/{session(client)}/executions/runtime", json={"options": options})
     assert (made.status_code, made.json()["status"]) == (201, "RUNNING")
     return f"/v1/executions/{made.json()['execution_id']}"
 
@@ -48,6 +50,12 @@ def test_what_the_code_does_wrong_is_a_result(acme: httpx2.Client) -> None:
     assert (wrong.status_code, code_of(wrong)) == (400, "STATE_INVALID_TYPE")
 
 
+def test_the_context_of_steps_is_a_text_where_that_is_wanted(acme: httpx2.Client) -> None:
+    code = {"code": "print(len(context), 'six months' in context)"}
+    step = acme.post(f"{begun(acme, context_shape='text')}/steps", json=code).json()
+    assert step["stdout"].split() == [str(len(LEASE)), "True"]
+
+
 def test_queued_tools_are_resolved_when_asked(tmp_path: Path) -> None:
     model = ScriptedModel([], lambda request: f"echo {request.messages[-1].content}")
     with running(tmp_path, model) as server, server.client() as client:
@@ -63,3 +71,18 @@ def test_queued_tools_are_resolved_when_asked(tmp_path: Path) -> None:
         assert "one" in client.post(f"{place}/steps", json=read).json()["stdout"]
         again = {"code": "tool.queue_llm('b', 'two', max_tokens=5)", "options": {"resolve_tools": True}}
         assert client.post(f"{place}/steps", json=again).json()["statuses"]["b"] == "resolved"
+        timings = client.get(f"{place}/steps").json()["steps"][-1]["timings"]
+        assert set(timings) == {"root_call_ms", "sandbox_ms", "tool_resolve_ms"}
+
+
+def test_of_two_steps_at_once_one_is_told_to_look_again(tmp_path: Path) -> None:
+    model = ScriptedModel([], lambda _: "late", latency=2)
+    with running(tmp_path, model) as server, server.client() as client, ThreadPoolExecutor(1) as pool:
+        place = begun(client)
+        slow = pool.submit(client.post, f"{place}/steps", json={"code": "llm_query('one')"})
+        until(lambda: client.get(f"{place}/code").json()["entries"])
+        quick = client.post(f"{place}/steps", json={"code": "1"})
+        fenced = slow.result()
+    assert quick.status_code == 200
+    assert (fenced.status_code, code_of(fenced)) == (409, "FENCED")
+    assert "Read it again" in fenced.json()["error"]["message"]

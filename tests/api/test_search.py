@@ -41,6 +41,9 @@ def test_a_clients_steps_search_by_call_and_by_queue(acme: httpx2.Client, search
     assert (hit["doc_index"], "rent is due" in hit["preview"]) == (0, True)
     read = {"code": "print(state['_tool_results']['search']['s']['hits'][0]['doc_index'])"}
     assert acme.post(f"{place}/steps", json=read).json()["stdout"].strip() == "0"
+    asked = [e for e in acme.get(f"{place}/code").json()["entries"] if e["kind"] == "TOOL_REQUEST"]
+    assert (asked[0]["content"]["prompt"], asked[0]["content"]["k"]) == ("NOTICE", 10)
+    assert asked[0]["content"]["filters"] is None
 
 
 def test_a_session_without_search_says_so_to_its_steps(acme: httpx2.Client) -> None:

@@ -276,7 +276,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("rlm_get_execution", {"execution_id": "exec_none"}, ("EXECUTION_NOT_FOUND", "rlm_start_execution")),
     ("rlm_start_execution", {"session_id": "s", "question": "?"}, ("inside `request`",)),
     ("rlm_verify_citation", {"request": {}}, ("request.ref", "request.citation")),
-    ("rlm_create_session", {"request": {"ttl_minutes": 5}}, ("1 to 100,000 documents",)),
+    ("rlm_create_session", {"request": {"ttl_minutes": 5}}, ("1 to 10,000 documents",)),
     ("read_source", {}, ("execution_id and citation", "doc_id")),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -89,6 +90,23 @@ async def test_a_document_whose_object_is_missing_fails_alone(served: Serving, g
     assert view.ready
     assert view.documents[0].failure is not None
     assert view.documents[0].failure.code == "SOURCE_NOT_FOUND"
+
+
+async def test_a_document_whose_object_is_not_the_one_named_fails_alone(served: Serving) -> None:
+    uri = await served.upload("alpha")
+    etag = hashlib.md5(b"alpha", usedforsecurity=False).hexdigest()
+    docs = (
+        NewDocument("same.txt", uri, raw_s3_etag=f'"{etag}"'),
+        NewDocument("other.txt", uri, raw_s3_etag="0" * 32),
+        NewDocument("version.txt", uri, raw_s3_version_id="3HL4kqtJlcpXroDTDmJ"),
+    )
+    created = await create_session(MINE, NewSession(docs), served.service)
+    await ingest_session(MINE, created.session.session_id, served.service)
+    view = await session_view(MINE, created.session.session_id, served.service)
+    assert [document.readable for document in view.documents] == [True, False, False]
+    told = [document.failure for document in view.documents[1:]]
+    assert [failure and failure.code for failure in told] == ["SOURCE_CHANGED"] * 2
+    assert all(failure and "upload it again" in failure.message for failure in told)
 
 
 async def test_interrupted_ingestion_goes_on_where_it_stopped(served: Serving) -> None:

@@ -49,7 +49,14 @@ async def test_a_tenant_that_waits_as_told_is_let_through() -> None:
     await gate.let_through("a", 3)
     refused = await gate.refusal("a")
     assert refused is not None
-    assert refused.details == {"retry_after": 20, "limit": 3, "window_seconds": 60}
+    assert refused.details == {
+        "allowed": False,
+        "limit": 3,
+        "remaining": 0,
+        "reset_seconds": 20,
+        "retry_after": 20,
+        "window_seconds": 60,
+    }
     gate.clock.advance(19)
     assert await gate.refusal("a")
     gate.clock.advance(1)
@@ -94,7 +101,8 @@ async def test_a_tenant_with_too_many_running_executions_starts_no_more() -> Non
     with pytest.raises(RateLimited, match="2 executions are running") as refused:
         async with gate.limiter.starting_execution(MINE):
             pytest.fail("a third was started")
-    assert refused.value.details["retry_after"] >= 1
+    assert refused.value.details["retry_after"] == refused.value.details["reset_seconds"] >= 1
+    assert (refused.value.details["allowed"], refused.value.details["remaining"]) == (False, 0)
     await gate.catalog.put_execution(execution(1, status=ExecutionStatus.COMPLETED))
     async with gate.limiter.starting_execution(MINE):
         pass

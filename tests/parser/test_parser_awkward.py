@@ -25,7 +25,7 @@ from parser_documents import (
 )
 from parser_reading import Reader
 
-from rlm_rs.core.corpus import Failure
+from rlm_rs.core.corpus import UTF8_TEXT, Failure
 from rlm_rs.parser.outcome import Parsed, ParseLimits
 from rlm_rs.parser.parse import parse_file
 
@@ -157,6 +157,18 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
     outcome = parse_file(tmp_path / "gone.txt", "gone.txt", None, tmp_path / "out")
     assert isinstance(outcome, Failure)
     assert outcome.code == "PARSE_UNREADABLE"
+
+
+@pytest.mark.parametrize("text", ["%PDF-1.4 garbage " * 400, "\0" * 5000, "MZ\0\1", "<html><p>é" * 9000])
+def test_what_is_declared_as_utf8_text_is_kept_whatever_it_begins_with(reader: Reader, text: str) -> None:
+    reading = reader.read("message.txt", text.encode(), UTF8_TEXT)
+    assert reading.text == text.replace("\0", "\ufffd")
+    assert reading.outcome.mime_type == "text/plain"
+
+
+def test_what_is_declared_as_utf8_text_and_is_not_is_looked_at(reader: Reader) -> None:
+    data = pdf(["One page"]) + b"\xff"
+    assert reader.read("message.txt", data, UTF8_TEXT).outcome.mime_type == "application/pdf"
 
 
 @pytest.mark.parametrize(

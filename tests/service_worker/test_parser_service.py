@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import socket
@@ -127,6 +128,18 @@ async def test_the_remote_parser_gives_what_the_local_one_does(
         "s3://rlm/raw/tenant-a/2/empty.txt", "empty.txt", None, PREFIX
     )
     assert isinstance(failed, Failure)
+
+
+async def test_the_service_reads_the_object_that_is_named_and_no_other(
+    url: str, blobs: DirectoryBlobs
+) -> None:
+    etag = hashlib.md5(await blobs.get(RAW), usedforsecurity=False).hexdigest()
+    parser = RemoteStoredParser(url)
+    assert isinstance(await parser.parse_stored(RAW, "lease.txt", None, PREFIX, etag=etag), Parsed)
+    for named in ((None, "0" * 32), ("none-such", None)):
+        failed = await parser.parse_stored(RAW, "lease.txt", None, PREFIX, *named)
+        assert isinstance(failed, Failure)
+        assert failed.code == "SOURCE_CHANGED"
 
 
 async def test_a_parser_that_is_not_there_says_nothing_of_the_document(tmp_path: Path) -> None:

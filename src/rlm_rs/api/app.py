@@ -73,6 +73,7 @@ def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) ->
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
+        redirect_slashes=False,
         lifespan=_lifespan(wired or _from_settings, links or OneTimeLinks(), tools),
     )
     for module in ROUTERS:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rlm_rs.api.schemas import Body
 from rlm_rs.core.errors import ValidationFailed
 
 LONG_CHARS = 4_000
@@ -40,13 +41,15 @@ class ChatMessage(BaseModel):
     name: str | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     """include_usage: a last chunk with the tokens."""
+
+    model_config = ConfigDict(extra="ignore")
 
     include_usage: bool = False
 
 
-class ChatBody(BaseModel):
+class ChatBody(Body):
     """OpenAI's chat completion request. Sampling fields are accepted and mean nothing here."""
 
     model_config = ConfigDict(extra="ignore")

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rlm_rs.api.envelope import envelope
+from rlm_rs.api.envelope import METHODS, envelope
 from rlm_rs.api.parts import Parts, parts_of
 from rlm_rs.core.errors import RequestTooLarge, RlmError
 from rlm_rs.telemetry.logs import bind, bound, logger, unbind
@@ -32,7 +32,6 @@ TRACE_CONTEXT = ("traceparent", "tracestate")
 _MADE = re.compile(r"/v1/(session|execution)s/([^/]+)")
 """What a response's Location says was made."""
 _SANE_ID = re.compile(r"[\w.:-]{1,128}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = logger(__name__)
 
 
@@ -123,18 +122,26 @@ class _Exchange:
         await self._send(message)
 
 
+def route_path(scope: Scope) -> str:
+    """The path as the routes know it: without what a proxy put before it (ASGI, `root_path`)."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    below = path.removeprefix(root)
+    return below if root and below.startswith("/") else path
+
+
 def _limit(scope: Scope, parts: Parts) -> int | None:
     settings = parts.wiring.settings
-    if scope["path"] in STRANGERS:
+    path = route_path(scope)
+    if path in STRANGERS:
         return STRANGER_BYTES
-    if scope["path"].rstrip("/") == UPLOADS:
+    if path.rstrip("/") == UPLOADS:
         return settings.upload_size_limit_bytes
     return settings.request_size_limit_bytes
 
 
 def _told(scope: Scope, exchange: _Exchange, parts: Parts, seconds: float) -> None:
     path = getattr(scope.get("route"), "path", UNROUTED)
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    method = scope["method"] if scope["method"] in METHODS else "OTHER"
     parts.metrics.request_ended(method, path, exchange.status, seconds)
     ids = {name: value for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
     caller = scope.get("state", {}).get("caller")
@@ -149,7 +156,7 @@ def _told(scope: Scope, exchange: _Exchange, parts: Parts, seconds: float) -> No
 def _request(scope: Scope, exchange: _Exchange, seconds: float) -> AnsweredRequest:
     ids, headers, end = bound(), Headers(scope=scope), time.time()
     return AnsweredRequest(
-        method=scope["method"] if scope["method"] in _METHODS else None,
+        method=scope["method"] if scope["method"] in METHODS else None,
         route=getattr(scope.get("route"), "path", None),
         status=exchange.status,
         scheme=scope["scheme"],

@@ -10,20 +10,26 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Scope
 
 from rlm_rs.core.errors import (
+    BlobNotFound,
+    ChecksumMismatch,
+    ExecutionNotFound,
     Forbidden,
     MethodNotAllowed,
     NotFound,
     RateLimited,
     RequestTooLarge,
     RlmError,
+    StorageFailed,
     Unauthorized,
     ValidationFailed,
 )
 
 SHOWN_ERRORS = 20
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ALWAYS: tuple[type[RlmError], ...] = (
     Unauthorized,
     Forbidden,
@@ -31,7 +37,10 @@ _ALWAYS: tuple[type[RlmError], ...] = (
     ValidationFailed,
     RateLimited,
     RlmError,
+    StorageFailed,
 )
+RECORDED: tuple[type[RlmError], ...] = (ExecutionNotFound, ChecksumMismatch, BlobNotFound)
+"""What reading an execution's journal may end in, the large parts of whose events are objects."""
 
 
 class ErrorBody(BaseModel):
@@ -54,9 +63,9 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-def envelope(error: RlmError, scope: Scope) -> Response:
-    """The response that says so."""
-    body = {
+def enveloped(error: RlmError, scope: Scope) -> dict[str, Any]:
+    """The body of a response that says so, also where one has begun."""
+    return {
         "error": {
             "code": error.code,
             "message": error.message,
@@ -64,7 +73,11 @@ def envelope(error: RlmError, scope: Scope) -> Response:
             "details": error.details,
         }
     }
-    content = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def envelope(error: RlmError, scope: Scope) -> Response:
+    """The response that says so."""
+    content = orjson.dumps(enveloped(error, scope), default=str, option=orjson.OPT_NON_STR_KEYS)
     return Response(content, error.status, _headers(error), "application/json")
 
 
@@ -116,11 +129,21 @@ def _as_rlm_error(request: Request, error: HTTPException) -> RlmError:
     if error.status_code == 404:
         return NotFound(path=request.url.path)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow", "")
-        return MethodNotAllowed(method=request.method, path=request.url.path, allow=allowed)
+        return MethodNotAllowed(method=request.method, path=request.url.path, allow=_allowed(request))
     if error.status_code < 500:
         return ValidationFailed(str(error.detail))
     return RlmError(reason=str(error.detail))
+
+
+def _allowed(request: Request) -> str:
+    """All methods that the path takes, as RFC 9110, section 15.5.6, has it; a route knows only its own."""
+    routes = request.app.router.routes
+    found = [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(found)
 
 
 def documented(*errors: type[RlmError]) -> dict[int | str, dict[str, Any]]:

@@ -11,12 +11,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rlm_rs.api.edge import CLIENT_GONE, route_path
 from rlm_rs.api.envelope import request_id
 from rlm_rs.api.parts import Parts, parts_of
 from rlm_rs.api.sign_in import cookie_of, signed_in
-from rlm_rs.core.errors import Forbidden, Unauthorized
+from rlm_rs.core.errors import Forbidden, RlmError, Unauthorized
 from rlm_rs.core.records import ApiKeyRecord, AuditRecord
 from rlm_rs.telemetry.logs import bind
 
@@ -36,7 +38,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through whose key is good and whose tenant has not asked too much."""
-        if scope["type"] != "http" or not _guarded(scope["path"]):
+        if scope["type"] != "http" or not _guarded(route_path(scope)):
             await self._app(scope, receive, send)
             return
         parts = parts_of(scope)
@@ -45,18 +47,59 @@ class Gate:
         state["caller"] = caller
         bind(tenant_id=caller.tenant_id)
         await parts.wiring.limiter.check_request(caller.tenant_id)
-        if scope["method"] not in MUTATING or scope["path"] == MCP_PATH:
+        if scope["method"] not in MUTATING or route_path(scope) == MCP_PATH:
             # every request for a tool is a POST; the tools that change something are audited by name
             await self._app(scope, receive, send)
             return
         state[AUDITED] = True
+        await _Audited(scope, receive, send, caller, parts).through(self._app)
 
-        async def recorded(message: Message) -> None:
-            if message["type"] == "http.response.start" and state[AUDITED]:
-                await parts.wiring.audit.write(_entry(scope, caller, message["status"]))
-            await send(message)
 
-        await self._app(scope, receive, recorded)
+class _Audited:
+    """A request that changes something: whatever becomes of it, it is in the audit log once."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, caller: ApiKeyRecord, parts: Parts
+    ) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._caller, self._audit = caller, parts.wiring.audit
+        self._cut_off: int | None = None
+        self._written = False
+
+    async def through(self, app: ASGIApp) -> None:
+        try:
+            await app(self._scope, self.receive, self.send)
+        except ClientDisconnect:
+            await self._write(CLIENT_GONE)
+            raise
+        except RlmError as error:
+            await self._write(error.status)
+            raise
+        except Exception:
+            await self._write(RlmError.status)
+            raise
+
+    async def receive(self) -> Message:
+        try:
+            message = await self._receive()
+        except RlmError as error:
+            self._cut_off = error.status
+            raise
+        if message["type"] == "http.disconnect":
+            self._cut_off = CLIENT_GONE
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # a body that did not come whole is the reason, whatever the application makes of what came
+            await self._write(self._cut_off or message["status"])
+        await self._send(message)
+
+    async def _write(self, status: int) -> None:
+        if self._written or not self._scope["state"][AUDITED]:
+            return
+        self._written = True
+        await self._audit.write(_entry(self._scope, self._caller, status))
 
 
 def _guarded(path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -33,14 +33,25 @@ def span_log(spans: Iterable[SpanEntry]) -> list[dict[str, Any]]:
 
 def steps_of(events: Iterable[tuple[int, Event]]) -> list[dict[str, Any]]:
     """Every finished step, in order; one that failed is among them."""
-    return [
-        _step(event)
-        for _, event in events
-        if isinstance(event, StepRan) and event.result.status == "finished"
-    ]
+    steps: list[StepRan] = []
+    spent: dict[int, dict[str, float]] = {}
+    for _, event in events:
+        match event:
+            case StepRan() if event.result.status == "finished":
+                steps.append(event)
+            case RootReplied():
+                _spend(spent, event.turn, "root_call_ms", event.seconds)
+            case SubcallResolved():
+                _spend(spent, event.turn, "tool_resolve_ms", event.seconds)
+    return [_step(step, spent.get(step.turn, {})) for step in steps]
 
 
-def _step(event: StepRan) -> dict[str, Any]:
+def _spend(spent: dict[int, dict[str, float]], turn: int, name: str, seconds: float) -> None:
+    timings = spent.setdefault(turn, {})
+    timings[name] = round(timings.get(name, 0.0) + seconds * 1000, 3)
+
+
+def _step(event: StepRan, timings: Mapping[str, float]) -> dict[str, Any]:
     result = event.result
     state = orjson.dumps(result.state, option=orjson.OPT_SORT_KEYS)
     return {
@@ -55,7 +66,7 @@ def _step(event: StepRan) -> dict[str, Any]:
         "error": error_of(result),
         "checksum": f"sha256:{hashlib.sha256(state).hexdigest()}",
         "summary": {"byte_length": len(state), "char_length": len(state.decode())},
-        "timings": {"sandbox_ms": round(result.usage.wall_seconds * 1000, 3)},
+        "timings": {**timings, "sandbox_ms": round(result.usage.wall_seconds * 1000, 3)},
     }
 
 
@@ -88,7 +99,9 @@ def _root_entry(event: RootReplied) -> dict[str, Any]:
 
 
 def _request_entry(event: StepRan, request: SubcallRequest) -> dict[str, Any]:
-    content = {"key": request.key, "prompt": request.prompt, "metadata": request.metadata}
+    content: dict[str, Any] = {"key": request.key, "prompt": request.prompt, "metadata": request.metadata}
+    if request.kind == "search":
+        content |= {"k": request.k, "filters": request.filters}
     return _entry(event, event.turn, "TOOL", "TOOL_REQUEST", request.model, request.kind, content)
 
 

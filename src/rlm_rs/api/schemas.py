@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-MAX_DOCUMENTS = 10_000
+from rlm_rs.core.records import MAX_DOCUMENTS, MAX_TTL_MINUTES
+
 MAX_QUESTION_CHARS = 1_000_000
 MAX_CODE_CHARS = 1_000_000
-MAX_TTL_MINUTES = 5 * 366 * 24 * 60
 MAX_WAIT_SECONDS = 600.0
 MAX_REQUESTS = 1_000
 
@@ -32,9 +32,17 @@ ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 
 
 class Body(BaseModel):
-    """A request's body."""
+    """A request's body. What may be left out may also be null."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in sent.items() if value is not None or name not in optional}
 
 
 class ModelsBody(Body):
@@ -71,16 +79,22 @@ class BudgetsBody(Body):
     max_step_memory_mb: _Count | None = None
 
 
+Mark = Annotated[str, Field(pattern="^[!-~]+$", max_length=1024)]
+
+
 class DocumentBody(Body):
-    """A document of a new session: where its bytes are and what it is called."""
+    """A document of a new session: where its bytes are and what it is called.
+
+    raw_s3_version_id, raw_s3_etag: which object it must be; if it is another, the document is FAILED.
+    """
 
     source_name: Name = Field(examples=["agreements/lease.md"])
     mime_type: Annotated[str, Field(max_length=255)] | None = Field(None, examples=["text/markdown"])
     raw_s3_uri: Annotated[str, Field(pattern=r"^s3://[^/]+/.+$", max_length=2048)] = Field(
         examples=["s3://rlm/raw/acme/4f1c/lease.md"]
     )
-    raw_s3_version_id: Annotated[str, Field(max_length=1024)] | None = None
-    raw_s3_etag: Annotated[str, Field(max_length=1024)] | None = None
+    raw_s3_version_id: Mark | None = None
+    raw_s3_etag: Mark | None = None
 
 
 class SessionOptionsBody(Body):
@@ -94,7 +108,7 @@ class SessionBody(Body):
     """A new session: its documents and what its executions begin with."""
 
     ttl_minutes: int = Field(gt=0, le=MAX_TTL_MINUTES, examples=[60])
-    docs: list[DocumentBody] = Field(max_length=MAX_DOCUMENTS)
+    docs: list[DocumentBody] = Field(max_length=MAX_DOCUMENTS, json_schema_extra={"minItems": 1})
     options: SessionOptionsBody = SessionOptionsBody()
     models_default: ModelsBody | None = None
     budgets_default: BudgetsBody | None = None
@@ -150,10 +164,11 @@ class RecomputeBody(Body):
 
 
 class RuntimeOptionsBody(Body):
-    """What is kept of a client-driven execution for its trace."""
+    """What steps see as `context`, and what is kept of a client-driven execution for its trace."""
 
     return_trace: bool = False
     redact_trace: bool = False
+    context_shape: Literal["documents", "text"] = "documents"
 
 
 class RuntimeBody(Body):
@@ -247,10 +262,19 @@ class SpanRefBody(Body):
     checksum: Text
 
 
+class CitationBody(SpanRefBody):
+    """A citation as an execution has it; what stands beside its reference is not looked at."""
+
+    source_name: Text | None = None
+    page: Annotated[int, Field(ge=-(2**53), lt=2**53)] | None = None
+    support: Text | None = None
+    note: Text | None = None
+
+
 class VerifyBody(Body):
     """A citation to check."""
 
-    ref: SpanRefBody
+    ref: CitationBody
 
 
 def given(body: BaseModel | None) -> dict[str, Any]:

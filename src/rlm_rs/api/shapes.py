@@ -40,7 +40,7 @@ from rlm_rs.api.views import (
     VerifiedOut,
 )
 from rlm_rs.core.citing import Citation
-from rlm_rs.core.corpus import Document
+from rlm_rs.core.corpus import UTF8_TEXT, Document
 from rlm_rs.core.execution import Run
 from rlm_rs.core.records import EvaluationRecord, ExecutionRecord, ExecutionStatus, SessionRecord
 from rlm_rs.core.spans import SpanRef
@@ -81,7 +81,7 @@ def _new_document(body: DocumentBody) -> NewDocument:
 
 def chat_session(uploads: Iterable[tuple[str, StoredUpload]]) -> NewSession:
     """The session over a chat's long messages."""
-    docs = tuple(NewDocument(name, upload.raw_s3_uri, "text/plain") for name, upload in uploads)
+    docs = tuple(NewDocument(name, upload.raw_s3_uri, UTF8_TEXT) for name, upload in uploads)
     return NewSession(docs=docs, ttl_minutes=CHAT_TTL_MINUTES, enable_search=False)
 
 
@@ -99,11 +99,16 @@ def session_out(view: SessionView) -> SessionOut:
 
 def session_row(session: SessionRecord) -> SessionRow:
     """A session in a list."""
+    ends = session.expires_at
     return SessionRow(
         session_id=session.session_id,
+        id=session.session_id,
+        tenant_id=session.tenant_id,
         status=session.status,
+        readiness_mode=str(session.options.get("readiness_mode", "LAX")),
+        ttl_seconds=round(ends - session.created_at) if ends is not None else None,
         created_at=instant(session.created_at),
-        expires_at=instant(session.expires_at) if session.expires_at else None,
+        expires_at=instant(ends) if ends is not None else None,
         options=dict(session.options),
     )
 
@@ -206,7 +211,8 @@ def _evaluation(body: ExecutionBody) -> dict[str, Any]:
 
 def new_runtime(body: RuntimeBody) -> NewRuntime:
     """The client-driven execution a client wants."""
-    return NewRuntime(_choices(body.models, body.budgets, _trace_options(body.options)))
+    options = body.options
+    return NewRuntime(_choices(body.models, body.budgets, _trace_options(options)), options.context_shape)
 
 
 def chat_execution(question: str, root_model: str | None, schema: Mapping[str, Any] | None) -> NewExecution:
@@ -247,7 +253,7 @@ def span_out(text: str, ref: SpanRef) -> SpanOut:
 
 def span_ref(body: SpanRefBody) -> SpanRef:
     """The citation a client sent."""
-    return SpanRef(**body.model_dump())
+    return SpanRef(**{name: getattr(body, name) for name in SpanRefBody.model_fields})
 
 
 def structure_out(document: Document, meta: Mapping[str, Any]) -> StructureOut:

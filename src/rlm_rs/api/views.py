@@ -54,10 +54,14 @@ class SessionOut(BaseModel):
 
 
 class SessionRow(BaseModel):
-    """A session in a list."""
+    """A session in a list. `id` is `session_id`; `ttl_seconds` is its whole life, null if it has no end."""
 
     session_id: str
+    id: str
+    tenant_id: str
     status: SessionStatus
+    readiness_mode: str
+    ttl_seconds: int | None
     created_at: datetime
     expires_at: datetime | None
     options: dict[str, Any] = {}
@@ -155,6 +159,7 @@ class ExecutionOut(BaseModel):
     error: Reason | None = None
     citations: list[CitationView] = []
     contexts: list[ContextView] = []
+    contexts_s3_uri: str | None = Field(default=None, description="always null: `contexts` holds all of them")
     models: dict[str, str]
     budgets_requested: dict[str, Any]
     budgets_consumed: dict[str, Any]

@@ -8,6 +8,10 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+UTF8_TEXT = "text/plain; charset=utf-8"
+"""The type of a document that was never anything but text, such as a message: if it is UTF-8 indeed,
+it is kept word for word, whatever format it begins like."""
+
 
 class IngestStatus(StrEnum):
     """Where a document stands on its way into a session."""

@@ -169,6 +169,10 @@ class BlobNotFound(RlmError):
     code, status = "S3_READ_ERROR", 502
 
 
+class BlobChanged(BlobNotFound):
+    """{uri} is there, but not as it was named: {reason}."""
+
+
 class ParserFailed(RlmError):
     """{source_name}: {reason}"""
 
@@ -200,7 +204,7 @@ class LambdaFailed(SandboxFailed):
 
 
 class Fenced(RlmError):
-    """Another worker goes on with execution {execution_id}; this one steps back."""
+    """Something else went on with execution {execution_id} meanwhile. Read it again before you go on."""
 
     code, status = "FENCED", 409
 

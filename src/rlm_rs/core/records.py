@@ -8,6 +8,11 @@ from typing import Any, Literal
 
 from rlm_rs.core.corpus import Document
 
+MAX_DOCUMENTS = 10_000
+"""What a session holds at most."""
+MAX_TTL_MINUTES = 5 * 366 * 24 * 60
+"""The longest life a session can be given; one that is given none has no end."""
+
 ReadinessMode = Literal["LAX", "STRICT"]
 
 

@@ -13,9 +13,10 @@ from typing import Annotated
 from mcp.server.mcpserver import Context, ListRoots, Resolve
 from mcp_types import ListRootsResult
 
-from rlm_rs.api.schemas import MAX_DOCUMENTS, DocumentBody, SessionBody
+from rlm_rs.api.schemas import DocumentBody, SessionBody
 from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.records import MAX_DOCUMENTS
 from rlm_rs.mcp.engine import Engine
 from rlm_rs.mcp.host import Files, Host, Opened, host_of
 from rlm_rs.mcp.roots import Roots

@@ -10,8 +10,6 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, Field
 
 from rlm_rs.api.schemas import (
-    MAX_DOCUMENTS,
-    MAX_TTL_MINUTES,
     Body,
     BudgetsBody,
     DocumentBody,
@@ -28,6 +26,7 @@ from rlm_rs.api.schemas import (
     WaitBody,
 )
 from rlm_rs.api.views import Deleting, SpanOut, VerifiedOut
+from rlm_rs.core.records import MAX_DOCUMENTS, MAX_TTL_MINUTES
 from rlm_rs.mcp import asking, sources
 from rlm_rs.mcp.asking import HANDLE_SECONDS, Wanted
 from rlm_rs.mcp.host import host_of, reading, writing

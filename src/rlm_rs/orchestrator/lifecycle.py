@@ -19,6 +19,8 @@ from rlm_rs.core.errors import (
     ValidationFailed,
 )
 from rlm_rs.core.records import (
+    MAX_DOCUMENTS,
+    MAX_TTL_MINUTES,
     DocumentRecord,
     ReadinessMode,
     SessionRecord,
@@ -38,8 +40,6 @@ from rlm_rs.orchestrator.uploads import store_upload as store_upload
 LOG = logging.getLogger(__name__)
 
 DEFAULT_MIME = "application/octet-stream"
-MAX_TTL_MINUTES = 366 * 24 * 60
-MAX_DOCUMENTS = 100_000
 MAX_NAME_CHARS = 1024
 SWEPT_AT_ONCE = 100
 
@@ -296,7 +296,7 @@ def _check(tenant_id: str, new: NewSession, search: bool, service: Service) -> N
     if not 0 < len(new.docs) <= MAX_DOCUMENTS:
         raise ValidationFailed(reason=f"docs: name 1 to {MAX_DOCUMENTS:,} documents, not {len(new.docs)}.")
     if new.ttl_minutes is not None and not 0 < new.ttl_minutes <= MAX_TTL_MINUTES:
-        raise ValidationFailed(reason=f"ttl_minutes must be 1 to {MAX_TTL_MINUTES:,}, or left out.")
+        raise ValidationFailed(reason=f"ttl_minutes must be 1 to {MAX_TTL_MINUTES:,}.")
     if search and service.ports.search is None:
         raise ValidationFailed(
             reason="enable_search: this service has no search engine. Install rlm-rs[search] there, or leave "

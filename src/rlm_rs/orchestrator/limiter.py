@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from rlm_rs.core.errors import RateLimited
 from rlm_rs.core.limits import Limits, RateLimits, rate_of
@@ -47,9 +48,7 @@ class Limiter:
         ahead = await self._rates.take(tenant_id, self._clock_ns(), rate.step_ns, rate.burst_ns)
         if not rate.allows(ahead):
             raise RateLimited(
-                retry_after=rate.retry_after(ahead),
-                limit=rate.requests,
-                window_seconds=rate.window_seconds,
+                **_details(rate.retry_after(ahead), rate.requests), window_seconds=rate.window_seconds
             )
 
     @asynccontextmanager
@@ -70,7 +69,18 @@ class Limiter:
             raise RateLimited(
                 f"{running} executions are running, and {most} may run at a time. Try again in "
                 f"{EXECUTION_RETRY_SECONDS} seconds, or cancel one.",
-                retry_after=EXECUTION_RETRY_SECONDS,
-                limit=most,
+                **_details(EXECUTION_RETRY_SECONDS, most),
+                window_seconds=None,
                 running=running,
             )
+
+
+def _details(retry_after: int, limit: int) -> dict[str, Any]:
+    """`retry_after` also by the name that the seed had for it, and what else it told a refused client."""
+    return {
+        "allowed": False,
+        "limit": limit,
+        "remaining": 0,
+        "reset_seconds": retry_after,
+        "retry_after": retry_after,
+    }

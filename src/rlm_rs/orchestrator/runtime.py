@@ -34,7 +34,7 @@ from rlm_rs.orchestrator.removal import keep_or_remove
 from rlm_rs.orchestrator.root import used_up
 from rlm_rs.orchestrator.steps import reserved_state, take_step
 from rlm_rs.orchestrator.subcalls import resolve
-from rlm_rs.sandbox.protocol import RESERVED_STATE_KEYS, StepResult, SubcallRequest
+from rlm_rs.sandbox.protocol import RESERVED_STATE_KEYS, ContextShape, StepResult, SubcallRequest
 
 CLIENT = "client"
 
@@ -44,6 +44,7 @@ class NewRuntime:
     """An execution whose steps a client writes."""
 
     choices: Choices = Choices()
+    context_shape: ContextShape = "documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ async def create_runtime(tenant_id: str, session_id: str, new: NewRuntime, servi
     """Record a new execution for a client to step. Raises as `executions.submit` does."""
     session = await open_session(tenant_id, session_id, service)
     execution = await furnished(opened(session, new.choices, "", "RUNTIME", service), None, service.ports)
+    execution = replace(execution, context_shape=new.context_shape)
     # a row without a journal would be RUNNING in lists for ever
     run = await service.ports.log.start(execution)
     await service.ports.catalog.put_execution(record_of(run))

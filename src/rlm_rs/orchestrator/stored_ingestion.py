@@ -53,7 +53,12 @@ async def _read_one(document: Document, session: SessionRecord, service: Service
 async def _parsed(document: Document, prefix: str, service: Service) -> Parsed | Failure:
     try:
         return await service.parser.parse_stored(
-            document.raw_s3_uri or "", document.source_name, document.mime_type, prefix
+            document.raw_s3_uri or "",
+            document.source_name,
+            document.mime_type,
+            prefix,
+            document.raw_s3_version_id,
+            document.raw_s3_etag,
         )
     except BlobNotFound as error:
         return Failure("SOURCE_NOT_FOUND", f"{error.message} Upload it again.")

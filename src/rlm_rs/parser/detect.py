@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 
+from rlm_rs.core.corpus import UTF8_TEXT
 from rlm_rs.parser import media
 from rlm_rs.parser.encodings import encoding_by_mark, looks_binary
 from rlm_rs.parser.failures import (
@@ -80,9 +82,20 @@ def detect(source: SourceFile) -> Detected:
     """Decide what a file is. Raises a `DocumentFailed` for what cannot be read as text."""
     if not source.byte_length:
         raise DocumentEmpty
+    if source.mime_type == UTF8_TEXT and _is_utf8(source.head):
+        return Detected("plain", media.PLAIN)
     claimed = _claimed_type(source)
     found = _by_magic(source, claimed) or _by_text(source, claimed)
     return Detected(_FORMATS.get(found, "plain"), found, _mismatch(claimed, found))
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        # the last character may be cut in two
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _claimed_type(source: SourceFile) -> str:

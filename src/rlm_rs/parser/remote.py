@@ -35,12 +35,24 @@ class RemoteStoredParser:
         self._request_id = request_id
 
     async def parse_stored(
-        self, uri: str, source_name: str, mime_type: str | None, output_prefix: str
+        self,
+        uri: str,
+        source_name: str,
+        mime_type: str | None,
+        output_prefix: str,
+        version_id: str | None = None,
+        etag: str | None = None,
     ) -> Parsed | Failure:
         """Have an object parsed. Raises `ParserFailed` if the service cannot be reached or makes no sense."""
         asked = {
             "request_id": self._request_id() or uuid4().hex,
-            "source": {"s3_uri": uri, "source_name": source_name, "mime_type": mime_type},
+            "source": {
+                "s3_uri": uri,
+                "s3_version_id": version_id,
+                "s3_etag": etag,
+                "source_name": source_name,
+                "mime_type": mime_type,
+            },
             "output": {"s3_prefix": output_prefix},
             "options": {"timeout_seconds": self._timeout},
         }

@@ -28,14 +28,18 @@ MAX_SECONDS = 3600.0
 _log = logger(__name__)
 
 Uri = Annotated[str, Field(pattern="^s3://", max_length=2048)]
+Mark = Annotated[str, Field(pattern="^[!-~]+$", max_length=1024)]
 
 
 class Source(BaseModel):
-    """What is to be parsed. source_name: the name it goes by, where its key does not say it."""
+    """What is to be parsed. source_name: the name it goes by, where its key does not say it.
+
+    s3_version_id, s3_etag: which object it must be; another one is a failure.
+    """
 
     s3_uri: Uri
-    s3_version_id: str | None = None
-    s3_etag: str | None = None
+    s3_version_id: Mark | None = None
+    s3_etag: Mark | None = None
     source_name: str | None = Field(None, max_length=1024)
     mime_type: str | None = Field(None, max_length=255)
 
@@ -142,7 +146,14 @@ async def _parsed(asked: ParseRequest, parser: StoredParser) -> Parsed | Failure
     name = source.source_name or source.s3_uri.rsplit("/", 1)[-1]
     try:
         async with asyncio.timeout(asked.options.timeout_seconds):
-            return await parser.parse_stored(source.s3_uri, name, source.mime_type, _prefix(asked))
+            return await parser.parse_stored(
+                source.s3_uri,
+                name,
+                source.mime_type,
+                _prefix(asked),
+                source.s3_version_id,
+                source.s3_etag,
+            )
     except TimeoutError:
         seconds = asked.options.timeout_seconds
         return Failure(

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, MemoryStore, ObjectStore
 
-from rlm_rs.core.errors import BlobNotFound, ValidationFailed
+from rlm_rs.core.errors import BlobChanged, BlobNotFound, ValidationFailed
+
+if TYPE_CHECKING:
+    from obstore import GetResult
 
 SCHEME = "s3://"
 STAGING = ".staging"
@@ -76,13 +81,35 @@ class StoreBlobs:
         except FileNotFoundError as error:
             raise BlobNotFound(uri=uri) from error
 
-    async def stream(self, uri: str, chunk_bytes: int = 8 << 20) -> AsyncIterator[bytes]:
-        try:
-            result = await obstore.get_async(*self.place(uri))
-        except FileNotFoundError as error:
-            raise BlobNotFound(uri=uri) from error
+    async def stream(
+        self,
+        uri: str,
+        chunk_bytes: int = 8 << 20,
+        version_id: str | None = None,
+        etag: str | None = None,
+    ) -> AsyncIterator[bytes]:
+        result = await self._named(uri, version_id, etag)
         async for chunk in result.stream(min_chunk_size=chunk_bytes):
             yield bytes(chunk)
+
+    async def _named(self, uri: str, version_id: str | None, etag: str | None) -> GetResult:
+        """The object with that version and ETag. Raises `BlobNotFound`, `BlobChanged`."""
+        if version_id is not None:
+            await self.size(uri)
+            raise BlobChanged(uri=uri, reason="this store keeps no versions of objects")
+        if etag is not None and await self._md5(uri) != bare_etag(etag).lower():
+            raise BlobChanged(uri=uri, reason=f"its ETag is not {bare_etag(etag)}")
+        try:
+            return await obstore.get_async(*self.place(uri))
+        except FileNotFoundError as error:
+            raise BlobNotFound(uri=uri) from error
+
+    async def _md5(self, uri: str) -> str:
+        """The ETag that S3 gives an object that comes in one piece."""
+        digest = hashlib.md5(usedforsecurity=False)
+        async for chunk in self.stream(uri):
+            await asyncio.to_thread(digest.update, chunk)
+        return digest.hexdigest()
 
     async def list(self, prefix: str) -> Sequence[str]:
         store, inside, before = self.place_of_prefix(prefix)
@@ -183,6 +210,11 @@ class DirectoryBlobs(StoreBlobs):
             _to_disk(folder)
             if folder == self._directory:
                 return
+
+
+def bare_etag(etag: str) -> str:
+    """An ETag without what HTTP puts around it."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def key_of(uri: str) -> str:

@@ -156,11 +156,19 @@ class _Measured:
     seconds: Histogram
 
     async def parse_stored(
-        self, uri: str, source_name: str, mime_type: str | None, output_prefix: str
+        self,
+        uri: str,
+        source_name: str,
+        mime_type: str | None,
+        output_prefix: str,
+        version_id: str | None = None,
+        etag: str | None = None,
     ) -> Parsed | Failure:
         begun, outcome = time.perf_counter(), "unreachable"
         try:
-            found = await self.parser.parse_stored(uri, source_name, mime_type, output_prefix)
+            found = await self.parser.parse_stored(
+                uri, source_name, mime_type, output_prefix, version_id, etag
+            )
             outcome = "failed" if isinstance(found, Failure) else "parsed"
             return found
         finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from rlm_rs.core.errors import BlobNotFound, ValidationFailed
+from rlm_rs.core.errors import BlobChanged, BlobNotFound, ValidationFailed
 from rlm_rs.core.ports import Blobs
 
 URI = "s3://bucket/parsed/tenant/text.txt"
@@ -124,6 +125,23 @@ class BlobsContract:
         chunks = [chunk async for chunk in blobs.stream(URI, chunk_bytes)]
         assert b"".join(chunks) == data
         assert max(map(len, chunks)) <= 8 * chunk_bytes
+
+    @pytest.mark.parametrize("form", ["{}", '"{}"'])
+    async def test_an_object_is_streamed_if_its_etag_is_the_one_named(self, blobs: Blobs, form: str) -> None:
+        await blobs.put(URI, CONTENT)
+        etag = form.format(hashlib.md5(CONTENT, usedforsecurity=False).hexdigest())
+        assert b"".join([chunk async for chunk in blobs.stream(URI, etag=etag)]) == CONTENT
+
+    @pytest.mark.parametrize(("version_id", "etag"), [(None, "0" * 32), ("none-such", None)])
+    async def test_an_object_other_than_the_one_named_is_refused(
+        self, blobs: Blobs, version_id: str | None, etag: str | None
+    ) -> None:
+        await blobs.put(URI, CONTENT)
+        with pytest.raises(BlobChanged, match=URI):
+            await anext(aiter(blobs.stream(URI, version_id=version_id, etag=etag)))
+        with pytest.raises(BlobNotFound) as missing:
+            await anext(aiter(blobs.stream("s3://bucket/missing", version_id=version_id, etag=etag)))
+        assert type(missing.value) is BlobNotFound
 
     async def test_what_is_not_there_is_not_found(self, blobs: Blobs) -> None:
         await blobs.put("s3://bucket/folder/object", CONTENT)

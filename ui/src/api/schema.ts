@@ -265,6 +265,34 @@ export interface components {
             support: "quoted" | "evidence" | "read";
         };
         /**
+         * CitationBody
+         * @description A citation as an execution has it; what stands beside its reference is not looked at.
+         */
+        CitationBody: {
+            /** Checksum */
+            checksum: string;
+            /** Doc Id */
+            doc_id: string;
+            /** Doc Index */
+            doc_index: number;
+            /** End Char */
+            end_char: number;
+            /** Note */
+            note?: string | null;
+            /** Page */
+            page?: number | null;
+            /** Session Id */
+            session_id: string;
+            /** Source Name */
+            source_name?: string | null;
+            /** Start Char */
+            start_char: number;
+            /** Support */
+            support?: string | null;
+            /** Tenant Id */
+            tenant_id: string;
+        };
+        /**
          * CitationView
          * @description A SpanRef, where it stands for a person, and how it supports the answer.
          */
@@ -418,6 +446,8 @@ export interface components {
         /**
          * DocumentBody
          * @description A document of a new session: where its bytes are and what it is called.
+         *
+         *     raw_s3_version_id, raw_s3_etag: which object it must be; if it is another, the document is FAILED.
          */
         DocumentBody: {
             /**
@@ -893,6 +923,11 @@ export interface components {
              * @default []
              */
             contexts: components["schemas"]["ContextView"][];
+            /**
+             * Contexts S3 Uri
+             * @description always null: `contexts` holds all of them
+             */
+            contexts_s3_uri?: string | null;
             error?: components["schemas"]["Reason"] | null;
             /** Execution Id */
             execution_id: string;
@@ -1289,6 +1324,7 @@ export interface components {
             models?: components["schemas"]["ModelsBody"] | null;
             /**
              * @default {
+             *       "context_shape": "documents",
              *       "redact_trace": false,
              *       "return_trace": false
              *     }
@@ -1297,9 +1333,15 @@ export interface components {
         };
         /**
          * RuntimeOptionsBody
-         * @description What is kept of a client-driven execution for its trace.
+         * @description What steps see as `context`, and what is kept of a client-driven execution for its trace.
          */
         RuntimeOptionsBody: {
+            /**
+             * Context Shape
+             * @default documents
+             * @enum {string}
+             */
+            context_shape: "documents" | "text";
             /**
              * Redact Trace
              * @default false
@@ -1426,7 +1468,7 @@ export interface components {
         };
         /**
          * SessionRow
-         * @description A session in a list.
+         * @description A session in a list. `id` is `session_id`; `ttl_seconds` is its whole life, null if it has no end.
          */
         SessionRow: {
             /**
@@ -1436,6 +1478,8 @@ export interface components {
             created_at: string;
             /** Expires At */
             expires_at: string | null;
+            /** Id */
+            id: string;
             /**
              * Options
              * @default {}
@@ -1443,9 +1487,15 @@ export interface components {
             options: {
                 [key: string]: unknown;
             };
+            /** Readiness Mode */
+            readiness_mode: string;
             /** Session Id */
             session_id: string;
             status: components["schemas"]["SessionStatus"];
+            /** Tenant Id */
+            tenant_id: string;
+            /** Ttl Seconds */
+            ttl_seconds: number | null;
         };
         /**
          * SessionStatus
@@ -1517,26 +1567,6 @@ export interface components {
          * @description A citation anyone can re-check: where the text stands and what it hashes to.
          */
         SpanRef: {
-            /** Checksum */
-            checksum: string;
-            /** Doc Id */
-            doc_id: string;
-            /** Doc Index */
-            doc_index: number;
-            /** End Char */
-            end_char: number;
-            /** Session Id */
-            session_id: string;
-            /** Start Char */
-            start_char: number;
-            /** Tenant Id */
-            tenant_id: string;
-        };
-        /**
-         * SpanRefBody
-         * @description A citation: where the text stands and what it hashes to.
-         */
-        SpanRefBody: {
             /** Checksum */
             checksum: string;
             /** Doc Id */
@@ -2296,7 +2326,7 @@ export interface components {
          * @description A citation to check.
          */
         VerifyBody: {
-            ref: components["schemas"]["SpanRefBody"];
+            ref: components["schemas"]["CitationBody"];
         };
         /**
          * View
@@ -2368,6 +2398,7 @@ export type CharRange = components['schemas']['CharRange'];
 export type ChatBody = components['schemas']['ChatBody'];
 export type ChatMessage = components['schemas']['ChatMessage'];
 export type Citation = components['schemas']['Citation'];
+export type CitationBody = components['schemas']['CitationBody'];
 export type CitationView = components['schemas']['CitationView'];
 export type Cite = components['schemas']['Cite'];
 export type CodeEntry = components['schemas']['CodeEntry'];
@@ -2426,7 +2457,6 @@ export type SpanBody = components['schemas']['SpanBody'];
 export type SpanEntry = components['schemas']['SpanEntry'];
 export type SpanOut = components['schemas']['SpanOut'];
 export type SpanRef = components['schemas']['SpanRef'];
-export type SpanRefBody = components['schemas']['SpanRefBody'];
 export type SpanRefView = components['schemas']['SpanRefView'];
 export type Spend = components['schemas']['Spend'];
 export type Started = components['schemas']['Started'];

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
+from starlette.types import Scope
 
 from rlm_rs.api.chat_messages import Asked, ChatBody, Passage, asked, output_schema
 from rlm_rs.api.chat_replies import (
@@ -22,21 +23,27 @@ from rlm_rs.api.chat_replies import (
     usage_chunk,
 )
 from rlm_rs.api.departure import while_connected
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented, enveloped
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
 from rlm_rs.api.shapes import chat_execution, chat_session
 from rlm_rs.api.sse import HEADERS, STREAM, STREAMED, frame, kept_alive
 from rlm_rs.core.errors import (
     BudgetExceeded,
+    MaxTurnsExceeded,
     ParserFailed,
     ProviderFailed,
     RlmError,
+    SessionExpired,
+    SessionNotFound,
     SessionNotReady,
+    ToolFailed,
 )
 from rlm_rs.core.execution import Run
+from rlm_rs.core.records import SessionStatus
 from rlm_rs.orchestrator import executions, lifecycle
 from rlm_rs.orchestrator.event_log import replayed
+from rlm_rs.orchestrator.executions import NewExecution
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.uploads import store_upload
 
@@ -49,7 +56,17 @@ CLIENT_LEFT = 499
 """The status nginx notes for a client that did not wait; it reaches nobody but the log and the metrics."""
 DONE = b"data: [DONE]\n\n"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    **documented(SessionNotReady, BudgetExceeded, ProviderFailed, ParserFailed),
+    **documented(
+        *RECORDED,
+        SessionNotFound,
+        SessionNotReady,
+        SessionExpired,
+        BudgetExceeded,
+        MaxTurnsExceeded,
+        ProviderFailed,
+        ParserFailed,
+        ToolFailed,
+    ),
     200: {
         "content": STREAMED,
         "description": "a completion, or with `stream` its chunks",
@@ -76,7 +93,7 @@ async def complete(
     run = await while_connected(request, _begun(asked(body.messages), body, caller.tenant_id, parts))
     if run is None:
         return Response(status_code=CLIENT_LEFT)
-    frames = _frames(run, body, caller.tenant_id, parts.service)
+    frames = _frames(run, body, request.scope, parts.service)
     return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
 
 
@@ -108,7 +125,18 @@ async def _begun(wanted: Asked, body: ChatBody, tenant_id: str, parts: Parts) ->
     root = None if body.model == MODEL else body.model
     execution = chat_execution(wanted.question, root, output_schema(body))
     async with parts.wiring.limiter.starting_execution(tenant_id):
-        return await executions.submit(tenant_id, made.session.session_id, execution, service)
+        return await _submitted(tenant_id, made.session.session_id, execution, service)
+
+
+async def _submitted(tenant_id: str, session_id: str, new: NewExecution, service: Service) -> Run:
+    """Submit whole or not at all: a client that leaves meanwhile leaves no half of an execution."""
+    submitting = asyncio.ensure_future(executions.submit(tenant_id, session_id, new, service))
+    try:
+        return await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        run = await submitting
+        await executions.cancel(tenant_id, run.execution.execution_id, service)
+        raise
 
 
 async def _bytes(passage: Passage) -> AsyncIterator[bytes]:
@@ -116,13 +144,30 @@ async def _bytes(passage: Passage) -> AsyncIterator[bytes]:
 
 
 async def _ready(tenant_id: str, session_id: str, service: Service) -> None:
-    """Wait until the session can be asked. Raises `SessionNotReady` if it takes too long or failed."""
+    """Wait until the session can be asked.
+
+    Raises `ParserFailed` if no message could be read, `SessionNotReady` if it takes too long, and
+    `SessionNotFound` and `SessionExpired` as it is.
+    """
     ends, pause = time.monotonic() + READY_SECONDS, FIRST_LOOK_SECONDS
-    while not (await lifecycle.session_view(tenant_id, session_id, service)).ready:
+    while not (view := await lifecycle.session_view(tenant_id, session_id, service)).ready:
+        if view.session.status == SessionStatus.FAILED:
+            raise _unreadable(view)
+        if view.session.status != SessionStatus.CREATING:
+            raise SessionNotFound(session_id=session_id)
         if time.monotonic() > ends:
             raise SessionNotReady(session_id=session_id, reason="its documents are still being read")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, SLOWEST_LOOK_SECONDS)
+
+
+def _unreadable(view: lifecycle.SessionView) -> ParserFailed:
+    for document in view.documents:
+        if failure := document.failure:
+            return ParserFailed(
+                source_name=document.source_name, reason=failure.message, failure_code=failure.code
+            )
+    return ParserFailed("None of the messages could be read.")
 
 
 async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
@@ -130,8 +175,8 @@ async def _ended(run: Run, tenant_id: str, service: Service) -> Run:
     return await executions.wait(tenant_id, run.execution.execution_id, seconds, service)
 
 
-async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) -> AsyncGenerator[bytes]:
-    execution_id = run.execution.execution_id
+async def _frames(run: Run, body: ChatBody, scope: Scope, service: Service) -> AsyncGenerator[bytes]:
+    tenant_id, execution_id = run.execution.tenant_id, run.execution.execution_id
     try:
         async with _wanted(run, service):
             yield frame(chunk(run, body.model, {"role": "assistant", "content": ""}))
@@ -144,5 +189,5 @@ async def _frames(run: Run, body: ChatBody, tenant_id: str, service: Service) ->
         if body.stream_options and body.stream_options.include_usage:
             yield frame(usage_chunk(run, body.model))
     except RlmError as error:
-        yield frame({"error": {"code": error.code, "message": error.message, "details": error.details}})
+        yield frame(enveloped(error, scope))
     yield DONE

@@ -28,7 +28,7 @@ async def get_span(body: SpanBody, caller: Reader, service: ServiceDep) -> SpanO
     )
 
 
-@router.post("/citations/verify", responses=documented(SessionNotFound, SessionExpired))
+@router.post("/citations/verify", responses=documented(SessionNotFound, SessionExpired, BlobNotFound))
 async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep) -> VerifiedOut:
     """Recompute a citation from the stored text. A mismatch of any kind is `valid: false`."""
     ref = span_ref(body.ref)

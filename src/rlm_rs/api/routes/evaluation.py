@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import ServiceDep
 from rlm_rs.api.schemas import RecomputeBody
 from rlm_rs.api.shapes import evaluation_out
 from rlm_rs.api.views import EvaluationOut
-from rlm_rs.core.errors import EvaluationNotFound, ExecutionNotFound
+from rlm_rs.core.errors import EvaluationNotFound
 from rlm_rs.orchestrator import evaluating
 
 router = APIRouter(prefix="/v1", tags=["evaluation"])
 
 
-@router.get(
-    "/executions/{execution_id}/evaluation", responses=documented(ExecutionNotFound, EvaluationNotFound)
-)
+@router.get("/executions/{execution_id}/evaluation", responses=documented(*RECORDED, EvaluationNotFound))
 async def get_evaluation(execution_id: str, caller: Reader, service: ServiceDep) -> EvaluationOut:
     """The evaluation of an execution as it stands: baseline, judge metrics, scores, what it cost."""
     return evaluation_out(*await evaluating.evaluation_of(caller.tenant_id, execution_id, service))
 
 
-@router.post("/executions/{execution_id}/evaluation/recompute", responses=documented(ExecutionNotFound))
+@router.post("/executions/{execution_id}/evaluation/recompute", responses=documented(*RECORDED))
 async def recompute_evaluation(
     execution_id: str, caller: Writer, service: ServiceDep, body: RecomputeBody | None = None
 ) -> EvaluationOut:

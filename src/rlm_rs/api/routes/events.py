@@ -8,13 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from starlette.responses import StreamingResponse
 
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Reader
 from rlm_rs.api.pages import Cursor, Limit, growing_page, place_of
 from rlm_rs.api.parts import ServiceDep
 from rlm_rs.api.sse import HEADERS, STREAM, STREAMED, frame, kept_alive
 from rlm_rs.api.views import EventPage, EventView
-from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.core.execution import Event, Finished
 from rlm_rs.orchestrator import executions
 from rlm_rs.orchestrator.event_log import event_data, replayed
@@ -29,7 +28,7 @@ START = -1
     "/executions/{execution_id}/events",
     response_model=EventPage,
     responses={
-        **documented(ExecutionNotFound),
+        **documented(*RECORDED),
         200: {
             "content": STREAMED,
             "description": "a page, or with `Accept: text/event-stream` a stream",

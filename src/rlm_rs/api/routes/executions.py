@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.idempotency import Idempotent
 from rlm_rs.api.pages import Cursor, Limit, growing_page, page
@@ -17,12 +17,15 @@ from rlm_rs.api.shapes import contexts_of, execution_out, execution_row, new_exe
 from rlm_rs.api.views import CodePage, ContextsOut, ExecutionOut, ExecutionPage, StartedOut, StepPage
 from rlm_rs.core.errors import (
     ExecutionNotFound,
+    Fenced,
     IdempotencyConflict,
     NotFound,
     RequestUnderWay,
+    RlmError,
     SessionExpired,
     SessionNotFound,
     SessionNotReady,
+    ToolFailed,
 )
 from rlm_rs.core.execution import Event
 from rlm_rs.core.records import ExecutionStatus
@@ -33,11 +36,19 @@ from rlm_rs.orchestrator.tracing.evaluated import evaluated_trace
 
 router = APIRouter(prefix="/v1", tags=["executions"])
 
-_NOT_READY = (SessionNotFound, SessionNotReady, SessionExpired, IdempotencyConflict, RequestUnderWay)
-_FOUND = documented(ExecutionNotFound)
+_STARTING: tuple[type[RlmError], ...] = (
+    SessionNotFound,
+    SessionNotReady,
+    SessionExpired,
+    IdempotencyConflict,
+    RequestUnderWay,
+    ToolFailed,
+    *RECORDED,
+)
+_FOUND = documented(*RECORDED)
 
 
-@router.post("/sessions/{session_id}/executions", status_code=202, responses=documented(*_NOT_READY))
+@router.post("/sessions/{session_id}/executions", status_code=202, responses=documented(*_STARTING))
 async def start_execution(
     session_id: str,
     body: ExecutionBody,
@@ -142,7 +153,7 @@ async def get_code(
     return CodePage.model_validate({"entries": rows, "next_cursor": following})
 
 
-@router.get("/executions/{execution_id}/trace", responses=documented(ExecutionNotFound, NotFound))
+@router.get("/executions/{execution_id}/trace", responses=documented(*RECORDED, NotFound))
 async def get_trace(
     execution_id: str,
     caller: Reader,
@@ -164,7 +175,7 @@ async def wait_for_execution(
     return execution_out(run, service.ports)
 
 
-@router.post("/executions/{execution_id}/cancel", responses=_FOUND)
+@router.post("/executions/{execution_id}/cancel", responses=documented(*RECORDED, Fenced))
 async def cancel_execution(execution_id: str, caller: Writer, service: ServiceDep) -> ExecutionOut:
     """Stop an execution: model calls and steps under way are interrupted. One that has ended stays so."""
     run = await executions.cancel(caller.tenant_id, execution_id, service)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Reader
 from rlm_rs.api.parts import ServiceDep
-from rlm_rs.core.errors import ExecutionNotFound
 from rlm_rs.ui.report import report_of
 
 router = APIRouter(prefix="/v1", tags=["executions"])
@@ -20,7 +19,7 @@ HEADERS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosn
     "/executions/{execution_id}/report",
     response_class=Response,
     responses={
-        **documented(ExecutionNotFound),
+        **documented(*RECORDED),
         200: {"content": {"text/html": {}}, "description": "one HTML file that needs no network"},
     },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from rlm_rs.api.envelope import documented
+from rlm_rs.api.envelope import RECORDED, documented
 from rlm_rs.api.gate import Writer
 from rlm_rs.api.idempotency import Idempotent
 from rlm_rs.api.parts import PartsDep, ServiceDep
@@ -13,28 +13,42 @@ from rlm_rs.api.shapes import new_runtime, step_out, tool_requests_of
 from rlm_rs.api.views import StartedOut, StepOut, ToolsOut
 from rlm_rs.core.errors import (
     BudgetExceeded,
-    ExecutionNotFound,
+    Fenced,
     IdempotencyConflict,
+    MaxTurnsExceeded,
     RequestUnderWay,
     SandboxFailed,
     SessionExpired,
     SessionNotFound,
     SessionNotReady,
     StateInvalid,
+    StateTooLarge,
+    ToolFailed,
 )
 from rlm_rs.core.records import ExecutionStatus
 from rlm_rs.orchestrator import runtime
 
 router = APIRouter(prefix="/v1", tags=["runtime"])
 
-_STEPS = documented(ExecutionNotFound, SessionExpired, SandboxFailed, StateInvalid, BudgetExceeded)
+_STEPS = documented(
+    *RECORDED,
+    SessionNotFound,
+    SessionNotReady,
+    SessionExpired,
+    Fenced,
+    SandboxFailed,
+    StateInvalid,
+    StateTooLarge,
+    BudgetExceeded,
+    MaxTurnsExceeded,
+)
 
 
 @router.post(
     "/sessions/{session_id}/executions/runtime",
     status_code=201,
     responses=documented(
-        SessionNotFound, SessionNotReady, SessionExpired, IdempotencyConflict, RequestUnderWay
+        SessionNotFound, SessionNotReady, SessionExpired, IdempotencyConflict, RequestUnderWay, ToolFailed
     ),
 )
 async def create_runtime(

@@ -48,7 +48,11 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 
 
-@router.post("/sessions", status_code=202, responses=documented(IdempotencyConflict, RequestUnderWay))
+# a request that is sent again may find its session deleted, or its time over
+_CREATING = (IdempotencyConflict, RequestUnderWay, SessionNotFound, SessionExpired)
+
+
+@router.post("/sessions", status_code=202, responses=documented(*_CREATING))
 async def create_session(
     body: SessionBody, caller: Writer, service: ServiceDep, response: Response, once: Idempotent
 ) -> SessionOut:

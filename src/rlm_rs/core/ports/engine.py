@@ -57,10 +57,17 @@ class StoredParser(Protocol):
     """Documents of the blob store to canonical text in the blob store."""
 
     async def parse_stored(
-        self, uri: str, source_name: str, mime_type: str | None, output_prefix: str
+        self,
+        uri: str,
+        source_name: str,
+        mime_type: str | None,
+        output_prefix: str,
+        version_id: str | None = None,
+        etag: str | None = None,
     ) -> Parsed | Failure:
         """Parse an object and store what `Parser.parse` writes below a URI prefix that ends in `/`.
 
+        version_id, etag: which object it must be, as `Blobs.stream` has them; another one is a `Failure`.
         Raises `ParserFailed` if the parser cannot be reached: that says nothing of the document.
         """
 

@@ -53,8 +53,19 @@ class Blobs(Protocol):
     async def size(self, uri: str) -> int:
         """Length in bytes. Raises `BlobNotFound`."""
 
-    def stream(self, uri: str, chunk_bytes: int = 8 << 20) -> AsyncIterator[bytes]:
-        """The object in order, in pieces of about `chunk_bytes`. Raises `BlobNotFound`."""
+    def stream(
+        self,
+        uri: str,
+        chunk_bytes: int = 8 << 20,
+        version_id: str | None = None,
+        etag: str | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The object in order, in pieces of about `chunk_bytes`. Raises `BlobNotFound`.
+
+        version_id: that version of it, where the store keeps versions. etag: only if it has this ETag, which
+        is the MD5 of its bytes in hex, or what S3 gave for it. Raises `BlobChanged` before the first piece if
+        there is no such version, or it has another ETag.
+        """
 
     async def list(self, prefix: str) -> Sequence[str]:
         """URIs of all objects below a URI prefix that ends in `/`, sorted."""

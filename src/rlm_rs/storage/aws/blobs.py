@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PreconditionError
 from obstore.store import ObjectStore
 
-from rlm_rs.core.errors import BlobNotFound, StorageFailed
-from rlm_rs.storage.blobs import SCHEME, StoreBlobs, key_of, prefix_of
+from rlm_rs.core.errors import BlobChanged, BlobNotFound, StorageFailed
+from rlm_rs.storage.blobs import SCHEME, StoreBlobs, bare_etag, key_of, prefix_of
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, GetResult
 
 CODE = "<Code>"
+NO_VERSION = ("InvalidArgument", "NoSuchVersion", "MethodNotAllowed")
 
 
 class S3Blobs(StoreBlobs):
@@ -56,9 +57,15 @@ class S3Blobs(StoreBlobs):
         with _in_words("a read", uri):
             return await super().size(uri)
 
-    async def stream(self, uri: str, chunk_bytes: int = 8 << 20) -> AsyncIterator[bytes]:
+    async def stream(
+        self,
+        uri: str,
+        chunk_bytes: int = 8 << 20,
+        version_id: str | None = None,
+        etag: str | None = None,
+    ) -> AsyncIterator[bytes]:
         with _in_words("a read", uri):
-            async for chunk in super().stream(uri, chunk_bytes):
+            async for chunk in super().stream(uri, chunk_bytes, version_id, etag):
                 yield chunk
 
     async def list(self, prefix: str) -> Sequence[str]:
@@ -87,10 +94,35 @@ class S3Blobs(StoreBlobs):
                 raise
             return b""
 
+    async def _named(self, uri: str, version_id: str | None, etag: str | None) -> GetResult:
+        store, key = self.place(uri)
+        wanted: GetOptions = {}
+        if version_id is not None:
+            wanted["version"] = version_id
+        if etag is not None:
+            wanted["if_match"] = f'"{bare_etag(etag)}"'
+        try:
+            return await obstore.get_async(store, key, options=wanted)
+        except PreconditionError as error:
+            raise BlobChanged(uri=uri, reason=f"its ETag is not {bare_etag(etag or '')}") from error
+        except (BaseError, FileNotFoundError) as error:
+            if version_id is not None and (isinstance(error, FileNotFoundError) or _no_version(error)):
+                # an object that is not there at all is not found; one that is has no such version
+                await self.size(uri)
+                raise BlobChanged(uri=uri, reason=f"it has no version {version_id}") from error
+            if isinstance(error, FileNotFoundError):
+                raise BlobNotFound(uri=uri) from error
+            raise
+
     def _bucket(self, name: str) -> ObjectStore:
         if name not in self._buckets:
             self._buckets[name] = self._opened(name)
         return self._buckets[name]
+
+
+def _no_version(error: BaseError) -> bool:
+    """Whether S3 refused an id that no version can have, or that of a removal."""
+    return any(f"{CODE}{code}<" in str(error) for code in NO_VERSION)
 
 
 @contextmanager
