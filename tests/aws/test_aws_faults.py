@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rlm_rs.core.errors import Fenced, StorageFailed
-from rlm_rs.core.records import WorkKind
+from rlm_rs.core.records import SessionStatus, WorkKind
 from rlm_rs.storage.aws.account import Account
 from rlm_rs.storage.aws.blobs import S3Blobs
 from rlm_rs.storage.aws.calls import Calls
@@ -25,6 +27,7 @@ from rlm_rs.testing.audit_contract import MINE
 from rlm_rs.testing.aws_emulator import AwsEmulator
 from rlm_rs.testing.aws_proxy import Asked, AwsProxy, Fault
 from rlm_rs.testing.catalog_contract import document, execution, session
+from rlm_rs.testing.clocks import StoppedClock
 from rlm_rs.testing.limits_contract import NOW, SECOND
 
 LARGEST_ITEM = 400_000
@@ -46,8 +49,14 @@ class Reached:
         self.catalog = DynamoCatalog(dynamo, large)
         self.idempotency = DynamoIdempotency(dynamo, large)
         self.rates = DynamoRates(dynamo)
+        self.dynamo = dynamo
         names = {kind: f"{prefix}-{kind}" for kind in WorkKind}
-        self.work = DynamoWork(dynamo, WakeUps(self.sqs, names, wait=0), look_seconds=0)
+        self.wake_ups = WakeUps(self.sqs, names, wait=0)
+        self.work = self.working(time.time)
+
+    def working(self, clock: Callable[[], float], look_seconds: float = 0) -> DynamoWork:
+        """The work as a process has it that goes by this clock."""
+        return DynamoWork(self.dynamo, self.wake_ups, clock, look_seconds)
 
     def fault(self, operation: str, fault: Fault, times: int = 1) -> None:
         """Let the next requests of an operation come to this."""
@@ -174,6 +183,20 @@ async def test_what_was_too_large_for_an_item_goes_with_it(stores: Reached, buck
     assert set(await stores.blobs.list(f"s3://{bucket}/rows/")) == before
 
 
+async def test_a_session_that_moves_on_leaves_no_object_behind(stores: Reached, bucket: str) -> None:
+    before = set(await stores.blobs.list(f"s3://{bucket}/rows/"))
+    wide = session(0, options={"x": HUGE + "moved"})
+    deleting = replace(wide, status=SessionStatus.DELETING)
+    await stores.catalog.put_session(wide, [])
+    assert await stores.catalog.move_session(deleting, SessionStatus.READY)
+    assert not await stores.catalog.move_session(deleting, SessionStatus.READY)
+    failed = replace(wide, status=SessionStatus.FAILED)
+    assert not await stores.catalog.move_session(failed, SessionStatus.READY)
+    assert await stores.catalog.get_session(MINE, "sess_000") == deleting
+    await stores.catalog.delete_session(MINE, "sess_000")
+    assert set(await stores.blobs.list(f"s3://{bucket}/rows/")) == before
+
+
 async def test_a_long_journal_is_read_and_removed_to_its_end(stores: Reached) -> None:
     records = [bytes([number]) * 100_000 for number in range(35)]
     for seq, record in enumerate(records):
@@ -234,6 +257,60 @@ async def test_a_wake_up_finds_what_an_index_does_not_have_yet(stores: Reached) 
     item = await stores.work.claim(WorkKind.EXECUTION, "w", 30)
     assert item is not None
     assert item.item_id == "e"
+
+
+async def messages(stores: Reached, prefix: str) -> int:
+    """Wake-ups for executions that are in their queue, whoever has them."""
+    queue = await stores.sqs("get_queue_url", QueueName=f"{prefix}-execution")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = await stores.sqs("get_queue_attributes", QueueUrl=queue["QueueUrl"], AttributeNames=names)
+    return sum(int(found["Attributes"][name]) for name in names)
+
+
+async def test_a_wake_up_for_what_somebody_holds_goes_and_the_item_is_found_without(
+    stores: Reached, prefix: str
+) -> None:
+    clock = StoppedClock()
+    work = stores.working(clock)
+    await work.add(WorkKind.EXECUTION, "a", "e")
+    assert await work.claim_item(WorkKind.EXECUTION, "a", "e", "api", 30) is not None
+    assert await messages(stores, prefix) == 1
+    assert await work.claim(WorkKind.EXECUTION, "w", 30) is None
+    assert await messages(stores, prefix) == 0
+    clock.advance(30)
+    item = await work.claim(WorkKind.EXECUTION, "w", 30)
+    assert item is not None
+    await work.release(item, "w")
+    assert await messages(stores, prefix) == 1
+
+
+async def test_a_wake_up_for_what_was_done_goes_too(stores: Reached, prefix: str) -> None:
+    await stores.work.add(WorkKind.EXECUTION, "a", "e")
+    item = await stores.work.claim_item(WorkKind.EXECUTION, "a", "e", "api", 30)
+    assert item is not None
+    await stores.work.done(item, "api")
+    assert await stores.work.claim(WorkKind.EXECUTION, "w", 30) is None
+    assert await messages(stores, prefix) == 0
+
+
+async def test_the_wake_up_of_what_was_put_off_comes_back_with_it(stores: Reached, prefix: str) -> None:
+    work = stores.working(time.time, look_seconds=3600)
+    await work.add(WorkKind.EXECUTION, "a", "e")
+    item = await work.claim(WorkKind.EXECUTION, "one", 30)
+    assert item is not None
+    # another wake-up of the same, which is another's to receive meanwhile
+    await work.add(WorkKind.EXECUTION, "a", "e")
+    assert await work.claim(WorkKind.EXECUTION, "two", 3600) is None
+    assert await messages(stores, prefix) == 1
+    assert await work.renew(item, "one", 1) is not None
+    async with asyncio.timeout(30):
+        taken = None
+        while taken is None:
+            taken = await work.claim(WorkKind.EXECUTION, "two", 3600)
+            await asyncio.sleep(0.1)
+    assert taken.attempts == 2
+    await work.done(taken, "two")
+    assert await messages(stores, prefix) == 0
 
 
 async def test_a_tenant_without_work_is_forgotten_and_known_again(stores: Reached, prefix: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import unicodedata
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_rs.core.spans import Range, checksum, is_context, is_scan, merge, read_ranges
+from rlm_rs.core.spans import Range, RunningChecksum, checksum, is_context, is_scan, merge, read_ranges
 from rlm_rs.core.wellformed import well_formed
 from rlm_rs.sandbox.protocol import SpanEntry
 
@@ -125,3 +126,34 @@ def test_only_what_was_read_is_a_range(span: SpanEntry, read: bool) -> None:
 def test_tags_say_what_a_span_is(tag: str | None, scan: bool, context: bool) -> None:
     span = SpanEntry(0, 0, 1, tag)
     assert (is_scan(span), is_context(span)) == (scan, context)
+
+
+# what composes, decomposes or changes places with what stands beside it, and what does nothing of it
+RESTLESS = (
+    "aeE \n漢é\u212b\u0301\u0316\u0327\u0344\u0f71\u0f72\u0f73"
+    "\u1100\u1161\u11a8\uac00\u09c7\u09be\u0915\u093c"
+)
+
+
+def running(pieces: list[str]) -> str:
+    found = RunningChecksum()
+    for piece in pieces:
+        found.add(piece)
+    return found.value()
+
+
+@given(st.lists(st.text(RESTLESS) | st.text(), max_size=12))
+def test_a_checksum_of_pieces_is_that_of_the_whole(pieces: list[str]) -> None:
+    assert running(pieces) == checksum("".join(pieces))
+
+
+@given(st.text(RESTLESS, min_size=1, max_size=30))
+def test_a_text_can_come_character_by_character(text: str) -> None:
+    assert running(list(text)) == checksum(text)
+
+
+def test_no_character_is_cut_off_from_what_it_composes_with() -> None:
+    for code in range(sys.maxunicode + 1):
+        parts = unicodedata.normalize("NFD", chr(code))
+        if len(parts) > 1 and not 0xD800 <= code < 0xE000:
+            assert running(list(parts)) == checksum(parts), hex(code)

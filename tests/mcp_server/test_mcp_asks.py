@@ -11,7 +11,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_calling import QUESTION, executions_of, given, refused, serving, text_of
 
+from rlm_rs.api.views import StepOut
 from rlm_rs.mcp.cutting import ANSWER_TOKENS, json_tokens, tokens
+from rlm_rs.mcp.replies import step_shown
+from rlm_rs.mcp.wording import step_text
 from rlm_rs.testing.models import ScriptedModel
 
 SEED = {
@@ -263,6 +266,79 @@ async def test_steps_of_a_client_run_and_their_sub_calls_are_answered(tmp_path: 
         last = {"code": "FINAL(state['_tool_results']['llm']['k']['text'] + str(len(state['a'])))"}
         ended = given(await client.call_tool("rlm_runtime_step", {**named, "request": last}))
     assert ended["final"]["answer"] == "a sub model's word20000"
+
+
+async def test_what_a_step_gives_is_bounded_and_says_how_to_read_on(tmp_path: Path, leases: Path) -> None:
+    async with serving(tmp_path / "data", leases, provider=ScriptedModel([])) as (client, _):
+        made = given(await client.call_tool("rlm_create_session", {"paths": ["lease.md"]}))
+        await ready(client, made["session_id"])
+        begun = given(
+            await client.call_tool("rlm_runtime_create_execution", {"session_id": made["session_id"]})
+        )
+        named = {"execution_id": begun["execution_id"]}
+
+        async def step(code: str) -> dict[str, Any]:
+            result = await client.call_tool("rlm_runtime_step", {**named, "request": {"code": code}})
+            assert len(result.model_dump_json()) < 40_000
+            return given(result)
+
+        assert "stdout is cut" in (await step("print('o' * 14000)\nraise ValueError('e' * 500000)"))["next"]
+        ended = await step("FINAL('0123456789' * 20000)")
+        assert ended["final"]["answer_chars"] == 200_000
+        start = len(ended["final"]["answer"])
+        assert f"rlm_get_execution with answer_from={start} reads on" in ended["next"]
+        rest = given(await client.call_tool("rlm_get_execution", {**named, "answer_from": start}))
+    assert (ended["final"]["answer"] + rest["answer"]).startswith("0123456789" * 700)
+
+
+def test_no_part_of_a_step_makes_its_reply_long() -> None:
+    long = "x" * 2_000_000
+    step = StepOut(
+        success=False,
+        stdout=long,
+        state={"a": long},
+        span_log=[{"doc_index": 0, "start_char": 0, "end_char": 1, "tag": None}] * 2_000,
+        tool_requests={"llm": [{"key": "k", "prompt": long}], "search": []},
+        final={"is_final": True, "answer": long, "value": [long]},
+        error={"code": "STEP_FAILED", "message": long, "line": 1, "traceback": long, "more": [long]},
+        statuses={f"key {number}": "resolved" for number in range(5_000)} | {"k": "pending"},
+    )
+    shown = step_shown(step)
+    assert len(shown.model_dump_json()) < 40_000
+    assert tokens(step_text(shown)) < 2_000
+    assert (shown.final or {})["value"] is None
+    assert shown.statuses == {"k": "pending"}
+    for part in ("stdout is cut", "state is kept", "error is cut", "answer_from="):
+        assert part in (shown.next or "")
+        assert part in step_text(shown)
+    small = StepOut(**{**dict(step), "stdout": "1", "state": {}, "span_log": [], "statuses": {}})
+    small = small.model_copy(
+        update={"error": {"code": "X", "message": "y"}, "final": None, "tool_requests": {}}
+    )
+    assert step_shown(small).model_dump(exclude={"next"}) == small.model_dump()
+
+
+async def test_a_long_citation_is_checked_whole_and_shown_in_part(tmp_path: Path, leases: Path) -> None:
+    lines = [f"Clause {number} of the lease.\n" for number in range(5_000)]
+    (leases / "long.md").write_text("".join(lines))
+    model = ScriptedModel(["```repl\nFINAL(str(len(context[0][:])))\n```"])
+    async with serving(tmp_path / "data", leases, provider=model) as (client, _):
+        asked = given(await client.call_tool("ask", {"question": QUESTION, "paths": ["long.md"]}))
+        named = {"execution_id": asked["execution_id"], "citation": 1}
+        result = await client.call_tool("rlm_verify_citation", {"request": named})
+        found = given(result)
+        assert found["valid"]
+        assert len(result.model_dump_json()) < 10_000
+        following = f"doc_id={asked['citations'][0]['doc_id']}, start_char={len(found['text'])} reads on"
+        assert following in found["next"]
+        assert following in text_of(result)
+        place = f"rlm://executions/{asked['execution_id']}/citations/1"
+        citation = json.loads((await client.read_resource(place)).contents[0].text)
+        assert (citation["valid"], len(citation["text"])) == (True, 50_000)
+        assert citation["text"].startswith(found["text"])
+        rest = (await client.read_resource(citation["next"].split()[0])).contents[0].text
+    assert citation["text"] + rest == "".join(lines)[: 50_000 + len(rest)]
+    assert len(rest) == 50_000
 
 
 WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [

@@ -18,7 +18,16 @@ from rlm_rs.api.views import CitationView, ExecutionOut, SessionOut, VerifiedOut
 from rlm_rs.core.corpus import IngestStatus
 from rlm_rs.core.records import ExecutionStatus, SessionStatus
 from rlm_rs.mcp.advice import told
-from rlm_rs.mcp.cutting import ANSWER_TOKENS, PIECE_TOKENS, first, json_tokens, on_one_line, tokens
+from rlm_rs.mcp.cutting import (
+    ANSWER_TOKENS,
+    ERROR_CHARS,
+    PIECE_TOKENS,
+    cut,
+    first,
+    json_tokens,
+    on_one_line,
+    tokens,
+)
 from rlm_rs.mcp.engine import Engine
 from rlm_rs.mcp.host import Host, host_of, reading, writing
 from rlm_rs.mcp.opening import opened, opening_key
@@ -190,7 +199,7 @@ def _why_no_answer(execution: ExecutionOut) -> str:
     code = error.code if error else execution.status.value
     reason = error.message if error else f"it ended {execution.status} without an answer."
     where = f"(execution_id={execution.execution_id}, session_id={execution.session_id})"
-    return f"{told(code, reason)} {where}"
+    return f"{told(code, cut(reason, ERROR_CHARS))} {where}"
 
 
 def _answer(execution: ExecutionOut, unread: list[str]) -> Asked:
@@ -212,7 +221,7 @@ def _answer(execution: ExecutionOut, unread: list[str]) -> Asked:
         partial=execution.partial,
         citations_total=len(execution.citations),
         unread=unread,
-        error=execution.error.message if execution.error else None,
+        error=cut(execution.error.message, ERROR_CHARS) if execution.error else None,
         turns=int(spent.get("turns", 0)),
         seconds=float(spent.get("total_seconds", 0.0)),
         cost_usd=spent.get("cost_usd"),

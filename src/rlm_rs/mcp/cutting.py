@@ -13,6 +13,9 @@ ANSWER_TOKENS = 2_000
 PIECE_TOKENS = 1_200
 """A piece of an answer or of a document."""
 
+ERROR_CHARS = 4_000
+"""Of an error's words, among them those that code of a step gave it."""
+
 CHARS_PER_TOKEN = 3
 """Of ASCII text, ids and checksums among it; prose takes fewer tokens, so the estimate is a safe one."""
 
@@ -32,6 +35,11 @@ def first(text: str, most: int) -> str:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if tokens(text[:middle]) <= most else (low, middle - 1)
     return text[:low]
+
+
+def cut(text: str, chars: int) -> str:
+    """The beginning of a text, with a mark where it does not end."""
+    return text if len(text) <= chars else text[:chars] + MARK
 
 
 def on_one_line(text: str, chars: int) -> str:

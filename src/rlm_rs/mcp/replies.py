@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from rlm_rs.api.schemas import SpanRefBody
 from rlm_rs.api.views import (
     CitationView,
     ContextView,
     ExecutionOut,
+    Reason,
     SessionOut,
     StartedOut,
     StepOut,
     ToolsOut,
+    VerifiedOut,
 )
 from rlm_rs.core.records import ExecutionStatus
-from rlm_rs.mcp.cutting import PIECE_TOKENS, first, fitted, json_chars, on_one_line
+from rlm_rs.mcp.cutting import ERROR_CHARS, PIECE_TOKENS, cut, first, fitted, json_chars, on_one_line
 
 PAGE_DOCUMENTS = 50
 PAGE_CITATIONS = 20
@@ -29,6 +33,8 @@ STATE_CHARS = 12_000
 STDOUT_CHARS = 12_000
 REQUESTS_CHARS = 24_000
 SPANS = 100
+STATUSES_CHARS = 6_000
+NOTE_CHARS = 500
 TOO_LONG_TO_SEND = (
     "The requests are too long to show: with options.resolve_tools a step has them answered at once."
 )
@@ -105,6 +111,12 @@ class ToolsShown(ToolsOut):
     """Results of sub-calls; longer texts are cut, and whole in `state["_tool_results"]` of the next step."""
 
 
+class VerifiedShown(VerifiedOut):
+    """Whether a citation holds; text is the beginning of what stands there now, all of which was checked."""
+
+    next: str | None = None
+
+
 class Passage(BaseModel):
     """A part of a document. Offsets are characters of its canonical text."""
 
@@ -172,7 +184,8 @@ def execution_shown(execution: ExecutionOut, start: From | None = None) -> Execu
         "answer": piece if execution.answer is not None else None,
         # the answer says the same as text
         "value": execution.value if json_chars(execution.value) <= VALUE_CHARS else None,
-        "citations": citations,
+        "error": _error_shown(execution.error),
+        "citations": [citation_shown(item) for item in citations],
         "contexts": contexts,
     }
     return ExecutionShown(
@@ -185,6 +198,15 @@ def execution_shown(execution: ExecutionOut, start: From | None = None) -> Execu
         contexts_from=begin.contexts,
         next=_next_of_execution(execution, ends),
     )
+
+
+def citation_shown(citation: CitationView) -> CitationView:
+    """A citation whose note is no text of its own."""
+    return citation.model_copy(update={"note": citation.note and cut(citation.note, NOTE_CHARS)})
+
+
+def _error_shown(error: Reason | None) -> Reason | None:
+    return error and error.model_copy(update={"message": cut(error.message, ERROR_CHARS)})
 
 
 def _context_shown(item: ContextView) -> ContextView:
@@ -216,21 +238,74 @@ def started(made: StartedOut) -> Started:
 
 
 def step_shown(step: StepOut) -> StepShown:
-    """A bounded view of a step. What does not fit is left out whole: it may be sent back as it is shown."""
+    """A bounded view of a step.
+
+    State and requests that do not fit are left out whole: they may be sent back as they are shown.
+    """
+    final, of_final = _final_shown(step.final)
     state_fits = json_chars(step.state) <= STATE_CHARS
     requests_fit = json_chars(step.tool_requests) <= REQUESTS_CHARS
+    statuses_fit = json_chars(step.statuses) <= STATUSES_CHARS
+    error = {
+        name: cut(value, ERROR_CHARS) if isinstance(value, str) else value
+        for name, value in (step.error or {}).items()
+    }
     changed: dict[str, Any] = {
         "stdout": step.stdout[:STDOUT_CHARS],
         "state": step.state if state_fits else None,
         "span_log": step.span_log[:SPANS],
         "tool_requests": step.tool_requests if requests_fit else {kind: [] for kind in step.tool_requests},
+        "final": final,
+        "error": fitted(error, 2 * ERROR_CHARS) if step.error else None,
+        "statuses": step.statuses if statuses_fit else _pending(step.statuses),
     }
     notes = [
+        *([] if len(step.stdout) <= STDOUT_CHARS else ["stdout is cut: print less at a time."]),
         *([] if state_fits else ["state is kept but too long to show: print what you need of it."]),
+        *([] if error == (step.error or {}) else ["error is cut: catch it and print what you need of it."]),
         *([] if requests_fit else [TOO_LONG_TO_SEND]),
+        *([of_final] if of_final else []),
         *filter(None, [_next_of_step(step) if requests_fit else None]),
     ]
     return StepShown(**{**dict(step), **changed}, next=" ".join(notes) or None)
+
+
+def _final_shown(final: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str | None]:
+    """What a step ended with, bounded, and how to read on if that is not all."""
+    if final is None:
+        return None, None
+    answer = str(final.get("answer") or "")
+    shown = {**final, "answer": first(answer, PIECE_TOKENS) if answer else final.get("answer")}
+    # the answer says the same as text
+    if json_chars(final.get("value")) > VALUE_CHARS:
+        shown["value"] = None
+    if len(answer) == len(shown["answer"] or ""):
+        return shown, None
+    shown["answer_chars"] = len(answer)
+    if not final.get("is_final"):
+        return shown, "The reason to yield is cut."
+    return shown, f"rlm_get_execution with answer_from={len(shown['answer'])} reads on."
+
+
+def _pending(statuses: Mapping[str, str]) -> dict[str, str]:
+    """The sub-calls that are still to be answered: one step can queue few."""
+    return {key: status for key, status in statuses.items() if status == "pending"}
+
+
+def verified_shown(found: VerifiedOut, ref: SpanRefBody) -> VerifiedShown:
+    """A bounded view of a checked citation."""
+    text = found.text or ""
+    piece = first(text, PIECE_TOKENS)
+    following = None
+    if len(piece) < len(text):
+        following = reads_on(ref.session_id, ref.doc_id, ref.start_char + len(piece))
+    shown = {**dict(found), "text": piece if found.text is not None else None}
+    return VerifiedShown(**shown, next=following)
+
+
+def reads_on(session_id: str, doc_id: str, start: int) -> str:
+    """How to read on in a document."""
+    return f"read_source with session_id={session_id}, doc_id={doc_id}, start_char={start} reads on."
 
 
 def _next_of_step(step: StepOut) -> str | None:

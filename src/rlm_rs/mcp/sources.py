@@ -19,7 +19,7 @@ from rlm_rs.mcp.asking import CHECKED_CITATIONS, verified
 from rlm_rs.mcp.cutting import PIECE_TOKENS, first
 from rlm_rs.mcp.engine import Engine
 from rlm_rs.mcp.host import reading
-from rlm_rs.mcp.replies import Passage, place_of
+from rlm_rs.mcp.replies import Passage, citation_shown, place_of, reads_on
 
 P = ParamSpec("P")
 
@@ -66,12 +66,8 @@ async def between(
         start_char=span.ref.start_char,
         end_char=last,
         char_length=document.char_length,
-        next=_reads_on(session_id, doc_id, last) if last < document.char_length else None,
+        next=reads_on(session_id, doc_id, last) if last < document.char_length else None,
     )
-
-
-def _reads_on(session_id: str, doc_id: str, start: int) -> str:
-    return f"read_source with session_id={session_id}, doc_id={doc_id}, start_char={start} reads on."
 
 
 def _numbered(execution: ExecutionOut, number: int) -> CitationView:
@@ -122,16 +118,25 @@ async def document_text(
 
 @_anticipated
 async def citation(execution_id: str, number: int, ctx: Context) -> str:
-    """A citation of an answer: where it stands, its text, and whether its checksum holds now."""
+    """A citation of an answer: where it stands, whether its checksum holds now, and its text.
+
+    Of a longer text these are the first 50,000 characters, and `next` says where to read on.
+    """
     engine = reading(ctx)
     cited = await citation_of(execution_id, number, engine)
     found = await verified(cited, engine)
+    text = (found.text or "")[:RESOURCE_CHARS]
     value: dict[str, Any] = {
         "number": number,
         "valid": found.valid,
-        "text": found.text,
-        **cited.model_dump(mode="json"),
+        "text": text,
+        **citation_shown(cited).model_dump(mode="json"),
     }
+    if len(text) < len(found.text or ""):
+        value["next"] = (
+            f"rlm://sessions/{cited.session_id}/documents/{cited.doc_id}"
+            f"?start_char={cited.start_char + len(text)}&end_char={cited.end_char} reads on."
+        )
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 

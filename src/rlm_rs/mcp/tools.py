@@ -25,7 +25,7 @@ from rlm_rs.api.schemas import (
     StepBody,
     WaitBody,
 )
-from rlm_rs.api.views import Deleting, SpanOut, VerifiedOut
+from rlm_rs.api.views import Deleting, SpanOut
 from rlm_rs.core.records import MAX_DOCUMENTS, MAX_TTL_MINUTES
 from rlm_rs.mcp import asking, sources
 from rlm_rs.mcp.asking import HANDLE_SECONDS, Wanted
@@ -40,12 +40,14 @@ from rlm_rs.mcp.replies import (
     Started,
     StepShown,
     ToolsShown,
+    VerifiedShown,
     execution_shown,
     reply,
     session_shown,
     started,
     step_shown,
     tools_shown,
+    verified_shown,
 )
 from rlm_rs.mcp.wording import (
     asked_text,
@@ -277,7 +279,7 @@ async def rlm_get_span(request: SpanBody, ctx: Context) -> Annotated[CallToolRes
     return reply(span_text(span), span)
 
 
-async def rlm_verify_citation(request: Verify, ctx: Context) -> Annotated[CallToolResult, VerifiedOut]:
+async def rlm_verify_citation(request: Verify, ctx: Context) -> Annotated[CallToolResult, VerifiedShown]:
     """Check a citation against the stored text: by `ref`, or by `execution_id` and `citation` (a number)."""
     engine = reading(ctx)
     ref: SpanRefBody | None = request.ref
@@ -286,7 +288,7 @@ async def rlm_verify_citation(request: Verify, ctx: Context) -> Annotated[CallTo
         ref = CitationRef.model_validate(cited.model_dump())
     if ref is None:
         raise ToolError("Give request.ref, or request.execution_id and request.citation.")
-    found = await engine.verify_citation(ref)
+    found = verified_shown(await engine.verify_citation(ref), ref)
     return reply(verified_text(found), found)
 
 

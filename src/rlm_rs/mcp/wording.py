@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from rlm_rs.api.views import DocumentView, SpanOut, ToolsOut, VerifiedOut
+from rlm_rs.api.views import DocumentView, SpanOut, ToolsOut
 from rlm_rs.core.corpus import IngestStatus
 from rlm_rs.core.execution import (
     CancelRequested,
@@ -18,7 +18,16 @@ from rlm_rs.core.execution import (
     SubcallResolved,
 )
 from rlm_rs.mcp.cutting import PIECE_TOKENS, first, on_one_line
-from rlm_rs.mcp.replies import Asked, Cited, ExecutionShown, Passage, SessionShown, StepShown, place_of
+from rlm_rs.mcp.replies import (
+    Asked,
+    Cited,
+    ExecutionShown,
+    Passage,
+    SessionShown,
+    StepShown,
+    VerifiedShown,
+    place_of,
+)
 
 SHOWN_DOCUMENTS = 20
 RESULT_CHARS = 400
@@ -120,7 +129,8 @@ def step_text(step: StepShown) -> str:
     ]
     if queued:
         lines.append(f"Queued: {', '.join(queued)}")
-    return first("\n".join([*lines, *([step.next] if step.next else [])]) or "(no output)", PIECE_TOKENS)
+    said = first("\n".join(lines), PIECE_TOKENS)
+    return "\n".join(filter(None, [said, step.next])) or "(no output)"
 
 
 def tools_text(tools: ToolsOut) -> str:
@@ -144,11 +154,12 @@ def span_text(span: SpanOut) -> str:
     return f"{span.text}\n(characters {span.ref.start_char} to {span.ref.end_char})"
 
 
-def verified_text(found: VerifiedOut) -> str:
+def verified_text(found: VerifiedShown) -> str:
     """Whether a citation holds."""
+    said = f"It does not hold: {found.reason}."
     if found.valid:
-        return f'It holds: {found.source_name} says "{on_one_line(found.text or "", RESULT_CHARS)}".'
-    return f"It does not hold: {found.reason}."
+        said = f'It holds: {found.source_name} says "{on_one_line(found.text or "", RESULT_CHARS)}".'
+    return "\n".join(filter(None, [said, found.next]))
 
 
 def passage_text(passage: Passage) -> str:

@@ -45,12 +45,13 @@ async def read_structure(
 async def check_citation(tenant_id: str, ref: SpanRef, service: Service) -> tuple[Verification, int | None]:
     """Recompute a citation; also the page it begins on, where it holds and there are pages.
 
-    Raises `SessionNotFound`, also for another tenant's, and `SessionExpired`.
+    All of its range is checked, and at most `MAX_SPAN_CHARS` of its text are given. Raises
+    `SessionNotFound`, also for another tenant's, and `SessionExpired`.
     """
     if ref.tenant_id != tenant_id:
         raise SessionNotFound(session_id=ref.session_id)
     corpus, texts = await _corpus(tenant_id, ref.session_id, service), service.ports.texts
-    found = await verify(ref, corpus, texts)
+    found = await verify(ref, corpus, texts, MAX_SPAN_CHARS)
     if not found.valid:
         return found, None
     return found, await texts.page_of(corpus.documents[ref.doc_index], ref.start_char)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -40,6 +41,20 @@ def after(cursor: str | None) -> tuple[float, str]:
         return _START
     try:
         created_at, row_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return float(created_at), str(row_id)
-    except (ValueError, TypeError, RecursionError) as error:
+        return _time(created_at), _text(row_id)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValidationFailed(reason="cursor: not one that this service gave out") from error
+
+
+def _time(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("not a time")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not an id")
+    # no store takes half a surrogate pair
+    value.encode()
+    return value

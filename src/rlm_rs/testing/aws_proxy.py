@@ -70,14 +70,23 @@ class Fault:
 
 
 Faults = Callable[[Asked], Fault | None]
+Meanwhile = Callable[[Asked], Awaitable[None]]
+
+
+async def _nothing(asked: Asked) -> None:
+    pass
 
 
 @dataclass
 class AwsProxy:
-    """Passes requests on to `upstream`. faults: asked about each request before it is passed on."""
+    """Passes requests on to `upstream`. faults: asked about each request before it is passed on.
+
+    meanwhile: what others do just before a request is passed on; it waits for that.
+    """
 
     upstream: str
     faults: Faults = lambda asked: None
+    meanwhile: Meanwhile = _nothing
     counts: Counter[str] = field(default_factory=Counter)
     seen: list[Asked] = field(default_factory=list)
     endpoint: str = ""
@@ -131,6 +140,7 @@ class AwsProxy:
         asked = _asked(head, body)
         self.counts[asked.operation] += 1
         self.seen.append(asked)
+        await self.meanwhile(asked)
         fault = self.faults(asked)
         if fault is not None and not fault.passes:
             writer.write(_refusal(fault))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,6 +54,10 @@ def execution(number: int, tenant: str = MINE, **changes: object) -> ExecutionRe
         tenant, "sess_000", f"exec_{number:03}", ExecutionStatus.RUNNING, "Why?", created_at=1e9 + number / 8
     )
     return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def _cursor(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
 
 
 class CatalogContract:
@@ -276,7 +281,14 @@ class CatalogContract:
         assert [row.session_id for row in ready] == ["sess_006", "sess_004", "sess_002", "sess_000"]
         assert await catalog.list_sessions(MINE, status=SessionStatus.FAILED) == ([], None)
 
-    @pytest.mark.parametrize("cursor", ["x", "é", "W10=", "WzEsMiwzXQ==", "bnVsbA==", "W1suLi4=", "=" * 50])
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            *("x", "é", "W10=", "WzEsMiwzXQ==", "bnVsbA==", "W1suLi4=", "=" * 50),
+            *(_cursor(f'[{time}, ""]') for time in ("1" + "0" * 400, "NaN", "Infinity", "1e999", "true")),
+            *(_cursor(f"[1.0, {row_id}]") for row_id in ('"\\ud800"', "2", "null", "[]")),
+        ],
+    )
     async def test_a_cursor_not_given_out_here_is_refused(self, catalog: Catalog, cursor: str) -> None:
         with pytest.raises(ValidationFailed, match="cursor"):
             await catalog.list_sessions(MINE, 10, cursor)

@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
@@ -87,14 +87,24 @@ class Dynamo:
         return read(answer["Attributes"]) if answer.get("Attributes") else None
 
     async def update(
-        self, table: Table, partition: str, sort: str, change: str, condition: str, **values: Any
+        self,
+        table: Table,
+        partition: str,
+        sort: str,
+        change: str,
+        condition: str,
+        returned: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW",
+        **values: Any,
     ) -> Item:
-        """Change an item; returns it as it is then. `change` begins with SET. Raises `ConditionFailed`."""
+        """Change an item; returns it as it is then. `change` begins with SET. Raises `ConditionFailed`.
+
+        returned: ALL_OLD for the item as it was, if the reply is not lost.
+        """
         written = uuid4().hex
         arguments = {
             "TableName": self.name(table),
             "Key": _key(partition, sort),
-            "ReturnValues": "ALL_NEW",
+            "ReturnValues": returned,
             **_expressions(
                 {**values, WRITTEN: written},
                 UpdateExpression=change.replace("SET ", f"SET #{WRITTEN} = :{WRITTEN}, ", 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 
 from rlm_rs.core.records import EvaluationRecord
-from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo
+from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo, Item
 from rlm_rs.storage.aws.large import LargeRecords
 from rlm_rs.storage.aws.places import key
 from rlm_rs.storage.aws.tables import EVALUATIONS, PARTITION_KEY, SORT_KEY
@@ -36,8 +36,12 @@ class DynamoEvaluations:
         return True
 
     async def get_evaluation(self, tenant_id: str, execution_id: str) -> EvaluationRecord | None:
-        item = await self._dynamo.get(EVALUATIONS, _partition(tenant_id, execution_id), EVAL)
-        return EVALUATION.validate_json(await self._large.read(item)) if item else None
+        async def standing() -> Item | None:
+            return await self._dynamo.get(EVALUATIONS, _partition(tenant_id, execution_id), EVAL)
+
+        item = await standing()
+        record = await self._large.latest(item, standing) if item else None
+        return EVALUATION.validate_json(record) if record is not None else None
 
     async def delete_evaluation(self, tenant_id: str, execution_id: str) -> None:
         gone = await self._dynamo.delete(EVALUATIONS, _partition(tenant_id, execution_id), EVAL)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -13,20 +12,24 @@ from rlm_rs.core.execution import Mode
 from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
 from rlm_rs.storage.aws.dynamo import Dynamo, Item, Lookup
 from rlm_rs.storage.aws.large import INDEXED_INLINE_BYTES, LargeRecords
-from rlm_rs.storage.aws.places import age, key
+from rlm_rs.storage.aws.places import age, key, place_of_age
 from rlm_rs.storage.aws.sessions import newest
 from rlm_rs.storage.aws.tables import EXECUTIONS, PARTITION_KEY, SORT_KEY
-from rlm_rs.storage.pages import Page, checked_limit, page_of
+from rlm_rs.storage.pages import Page, after, checked_limit, page_of
 
 EXECUTION = TypeAdapter(ExecutionRecord)
 MODES: tuple[str, ...] = get_args(Mode)
-BY_ID, BY_SESSION, BY_AGE, BY_STATUS = EXECUTIONS.indexes
+ENDED = tuple(status for status in ExecutionStatus if status != ExecutionStatus.RUNNING)
+BY_ID, BY_AGE, BY_STATUS = EXECUTIONS.indexes
+
+Rounds = Sequence[Sequence[Lookup]]
 
 
 class ExecutionRows:
     """The part of `core.ports.Catalog` that is about executions.
 
     One index is by mode and status together: a list of one of them alone merges the few partitions it is in.
+    A list of one session comes from the table itself.
     """
 
     def __init__(self, dynamo: Dynamo, large: LargeRecords) -> None:
@@ -72,16 +75,42 @@ class ExecutionRows:
         status: ExecutionStatus | None = None,
         mode: str | None = None,
     ) -> Page[ExecutionRecord]:
-        lookups = _lookups(tenant_id, session_id, status, mode, cursor)
-        wanted = checked_limit(limit) + 1
-        found = await asyncio.gather(*(self._dynamo.query(lookup, wanted) for lookup in lookups))
-        items = sorted((item for items in found for item in items), key=lambda i: str(i["age"]), reverse=True)
-        rows = await asyncio.gather(*(self._execution(item) for item in items[:wanted]))
-        return page_of(rows, limit, lambda execution: (execution.created_at, execution.execution_id))
+        wanted, rows = checked_limit(limit), list[ExecutionRecord]()
+        while True:
+            rounds = _lookups(tenant_id, session_id, status, mode, cursor)
+            items, cursor = await self._page(rounds, wanted - len(rows))
+            found = await asyncio.gather(*(self._execution(item) for item in items))
+            # a row that was replaced or removed meanwhile may not belong here any more
+            rows += [row for row in found if row is not None and status in (None, row.status)]
+            if cursor is None or len(rows) == wanted:
+                return rows, cursor
+
+    async def delete_executions(self, tenant_id: str, session_id: str) -> None:
+        """Remove the rows of a session that are left, also those no index has yet."""
+        while items := await self._dynamo.query(_of_session(tenant_id, session_id, None, {})):
+            await self._dynamo.delete_all(
+                EXECUTIONS, [(item[PARTITION_KEY], item[SORT_KEY]) for item in items]
+            )
+            await self._large.drop(items)
 
     async def count_executions(self, tenant_id: str, status: ExecutionStatus) -> int:
-        lookups = _lookups(tenant_id, None, status, None, None)
+        (lookups,) = _lookups(tenant_id, None, status, None, None)
         return sum(await asyncio.gather(*(self._dynamo.count(lookup) for lookup in lookups)))
+
+    async def _page(self, rounds: Rounds, limit: int) -> Page[Item]:
+        """The newest items of lookups, which are made round by round, and the cursor to go on with.
+
+        Of an item that several rounds found it is as the last of them did.
+        """
+        found: dict[str, Item] = {}
+        for lookups in rounds:
+            for items in await asyncio.gather(*(self._newest(lookup, limit + 1) for lookup in lookups)):
+                found |= {str(item[SORT_KEY]): item for item in items}
+        ordered = sorted(found.values(), key=lambda item: str(item["age"]), reverse=True)
+        return page_of(ordered, limit, lambda item: place_of_age(str(item["age"])))
+
+    async def _newest(self, lookup: Lookup, limit: int) -> list[Item]:
+        return await self._dynamo.query(lookup, limit if lookup.newest_first else None)
 
     async def _execution_item(self, tenant_id: str, execution_id: str) -> Item | None:
         lookup = Lookup(
@@ -93,8 +122,11 @@ class ExecutionRows:
         items = await self._dynamo.query(lookup, 1)
         return items[0] if items else None
 
-    async def _execution(self, item: Item) -> ExecutionRecord:
-        return EXECUTION.validate_json(await self._large.read(item))
+    async def _execution(self, item: Item) -> ExecutionRecord | None:
+        record = await self._large.latest(
+            item, lambda: self._dynamo.get(EXECUTIONS, item[PARTITION_KEY], item[SORT_KEY])
+        )
+        return EXECUTION.validate_json(record) if record is not None else None
 
 
 def _lookups(
@@ -103,29 +135,43 @@ def _lookups(
     status: ExecutionStatus | None,
     mode: str | None,
     cursor: str | None,
-) -> Sequence[Lookup]:
+) -> Rounds:
+    """What to look up, round by round."""
     if session_id is not None:
-        rows = newest("PK", key("SESSION", tenant_id, session_id), cursor)
-        return [Lookup(EXECUTIONS, index=BY_SESSION, **_filtered(rows, status, mode))]
+        return [[_of_session(tenant_id, session_id, cursor, {"status": status, "mode": mode})]]
     if status is None and mode is None:
-        return [Lookup(EXECUTIONS, index=BY_AGE, **newest("tenant_key", key("TENANT", tenant_id), cursor))]
-    pairs = product((mode,) if mode else MODES, (status,) if status else ExecutionStatus)
-    return [
-        Lookup(EXECUTIONS, index=BY_STATUS, **newest("status_key", _status_key(tenant_id, *pair), cursor))
-        for pair in pairs
-    ]
+        return [[Lookup(EXECUTIONS, index=BY_AGE, **newest("tenant_key", key("TENANT", tenant_id), cursor))]]
+
+    def of(mode: str, status: ExecutionStatus) -> Lookup:
+        partition = _status_key(tenant_id, mode, status)
+        return Lookup(EXECUTIONS, index=BY_STATUS, **newest("status_key", partition, cursor))
+
+    if status is not None:
+        return [[of(each, status) for each in ((mode,) if mode else MODES)]]
+    assert mode is not None
+    # an execution that ends goes from the first partition to one of the others: looked for in this order it
+    # is found in one of them or in both, and never in none
+    return [[of(mode, ExecutionStatus.RUNNING)], [of(mode, ended) for ended in ENDED]]
 
 
-def _filtered(rows: dict[str, Any], status: ExecutionStatus | None, mode: str | None) -> dict[str, Any]:
-    """A lookup in one session, whose rows are few enough to be read and dropped."""
-    wanted = {name: str(value) for name, value in (("status", status), ("mode", mode)) if value is not None}
-    if not wanted:
-        return rows
-    return {
-        **rows,
-        "values": {**rows["values"], **wanted},
-        "filter": " AND ".join(f"#{name} = :{name}" for name in wanted),
-    }
+def _of_session(
+    tenant_id: str, session_id: str, cursor: str | None, wanted: Mapping[str, str | None]
+) -> Lookup:
+    """The rows of a session, read consistently: who removes it must see them all.
+
+    The table has them in no order of time, and so all of them are read for every page.
+    """
+    values: dict[str, Any] = {name: str(value) for name, value in wanted.items() if value is not None}
+    conditions = [f"#{name} = :{name}" for name in values]
+    last = after(cursor)
+    if cursor:
+        conditions, values = [*conditions, "#age < :age"], {**values, "age": age(*last)}
+    return Lookup(
+        EXECUTIONS,
+        "#PK = :pk",
+        {"pk": key("SESSION", tenant_id, session_id), **values},
+        filter=" AND ".join(conditions) or None,
+    )
 
 
 def _status_key(tenant_id: str, mode: str, status: ExecutionStatus) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rlm_rs.core.errors import Fenced
+from rlm_rs.core.errors import BlobNotFound, Fenced
 from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo, Lookup
 from rlm_rs.storage.aws.large import LargeRecords
 from rlm_rs.storage.aws.places import key
 from rlm_rs.storage.aws.tables import EXECUTION_STATE, PARTITION_KEY, SORT_KEY
 
 LAST = "EVENT#~"
+REMOVAL = "REMOVAL"
+"""Stands beside the events while their objects are removed: a record that is missing then is no loss."""
 
 
 class DynamoJournal:
@@ -44,21 +46,36 @@ class DynamoJournal:
             {"pk": key("EXEC", execution_id), "first": _event(start), "last": LAST},
         )
         items = await self._dynamo.query(lookup)
-        return await asyncio.gather(*(self._large.read(item) for item in items))
+        while True:
+            try:
+                return await asyncio.gather(*(self._large.read(item) for item in items))
+            except BlobNotFound:
+                # in this order: when the removal is over, so are the rows
+                if await self._is_being_removed(execution_id):
+                    return []
+                before, items = items, await self._dynamo.query(lookup)
+                if items == before:
+                    raise
 
     async def delete(self, execution_id: str) -> None:
+        partition = key("EXEC", execution_id)
         lookup = Lookup(
             EXECUTION_STATE,
             "#PK = :pk",
-            {"pk": key("EXEC", execution_id)},
+            {"pk": partition},
             only=(PARTITION_KEY, SORT_KEY, "record_uri"),
         )
         # again until nothing is found: a worker may append while this goes on, but not after
         while items := await self._dynamo.query(lookup):
-            await self._large.drop(items)
-            await self._dynamo.delete_all(
-                EXECUTION_STATE, [(item[PARTITION_KEY], item[SORT_KEY]) for item in items]
-            )
+            events = [item for item in items if item[SORT_KEY] != REMOVAL]
+            if any("record_uri" in item for item in events):
+                await self._dynamo.put(EXECUTION_STATE, {PARTITION_KEY: partition, SORT_KEY: REMOVAL})
+            await self._large.drop(events)
+            gone = events or items
+            await self._dynamo.delete_all(EXECUTION_STATE, [(partition, item[SORT_KEY]) for item in gone])
+
+    async def _is_being_removed(self, execution_id: str) -> bool:
+        return await self._dynamo.get(EXECUTION_STATE, key("EXEC", execution_id), REMOVAL) is not None
 
 
 def _event(seq: int) -> str:

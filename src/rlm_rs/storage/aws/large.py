@@ -6,10 +6,10 @@ An item of DynamoDB holds at most 400 KB, its keys and indexed attributes includ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from rlm_rs.core.errors import ChecksumMismatch
+from rlm_rs.core.errors import BlobNotFound, ChecksumMismatch
 from rlm_rs.core.ports import Blobs
 
 INLINE_BYTES = 350_000
@@ -41,6 +41,25 @@ class LargeRecords:
         if f"sha256:{hashlib.sha256(record).hexdigest()}" != item["checksum"]:
             raise ChecksumMismatch(what=item["record_uri"])
         return record
+
+    async def latest(
+        self, item: Mapping[str, Any], again: Callable[[], Awaitable[Mapping[str, Any] | None]]
+    ) -> bytes | None:
+        """The record of an item, or of what stands in its place by now; None if nothing does.
+
+        The object of a record goes when its item is replaced or removed, while others still hold the item as
+        it was, from an index or from a moment ago. `again` reads it from its table as the last write left it.
+        Raises `BlobNotFound` for the object of an item that stands, and `ChecksumMismatch`.
+        """
+        found: Mapping[str, Any] | None = item
+        while found is not None:
+            try:
+                return await self.read(found)
+            except BlobNotFound:
+                missing, found = found["record_uri"], await again()
+                if found is not None and found.get("record_uri") == missing:
+                    raise
+        return None
 
     async def drop(self, items: Iterable[Mapping[str, Any] | None], keep: str | None = None) -> None:
         """Remove the objects of items that are gone or were replaced, but for the one at `keep`."""

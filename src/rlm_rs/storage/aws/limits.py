@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 
+from rlm_rs.core.errors import BlobNotFound
 from rlm_rs.core.ports import IDEMPOTENCY_SECONDS
-from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo
+from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo, Item
 from rlm_rs.storage.aws.large import LargeRecords
 from rlm_rs.storage.aws.places import key
 from rlm_rs.storage.aws.tables import IDEMPOTENCY, PARTITION_KEY, RATES, SORT_KEY, TTL_ATTRIBUTE
@@ -44,7 +45,14 @@ class DynamoIdempotency:
             await self._large.drop([await self._dynamo.put(IDEMPOTENCY, item, FREE, now=now)])
         except ConditionFailed as error:
             known = error.item or {}
-            response = await self._large.read(known) if "answered" in known else None
+            try:
+                response = await self._response(known)
+            except BlobNotFound:
+                # its time was over at this moment: what stands there now is another's, or nothing
+                known = await self._dynamo.get(IDEMPOTENCY, partition, sort) or {
+                    "request_digest": request_digest
+                }
+                response = await self._response(known)
             return replayed(key, request_digest, str(known.get("request_digest")), response)
         return None
 
@@ -67,6 +75,9 @@ class DynamoIdempotency:
     async def abandon(self, tenant_id: str, key: str, request_digest: str) -> None:
         with suppress(ConditionFailed):
             await self._dynamo.delete(IDEMPOTENCY, *_place(tenant_id, key), OPEN, digest=request_digest)
+
+    async def _response(self, known: Item) -> bytes | None:
+        return await self._large.read(known) if "answered" in known else None
 
 
 class DynamoRates:

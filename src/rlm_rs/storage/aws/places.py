@@ -15,6 +15,12 @@ def age(seconds: float, row_id: str) -> str:
     return f"{moment(seconds)}#{row_id}"
 
 
+def place_of_age(value: str) -> tuple[float, str]:
+    """The time and id that an `age` was made of."""
+    seconds, _, row_id = value.partition("#")
+    return float(seconds), row_id
+
+
 def moment(seconds: float) -> str:
     """Seconds since the epoch as digits that sort as the numbers do."""
     within = min(max(seconds, 0.0), LATEST_SECONDS) if seconds == seconds else 0.0

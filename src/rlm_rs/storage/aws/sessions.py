@@ -16,10 +16,11 @@ from zlib import crc32
 
 from pydantic import TypeAdapter
 
+from rlm_rs.core.errors import BlobNotFound
 from rlm_rs.core.records import DocumentRecord, SessionRecord, SessionStatus
 from rlm_rs.storage.aws.dynamo import ConditionFailed, Dynamo, Item, Lookup
 from rlm_rs.storage.aws.large import INDEXED_INLINE_BYTES, LargeRecords
-from rlm_rs.storage.aws.places import age, key, moment
+from rlm_rs.storage.aws.places import age, key, moment, place_of_age
 from rlm_rs.storage.aws.tables import DOCUMENTS, PARTITION_KEY, SESSIONS, SORT_KEY, TTL_ATTRIBUTE
 from rlm_rs.storage.pages import Page, after, checked_limit, page_of
 
@@ -66,19 +67,21 @@ class SessionRows:
         cursor: str | None = None,
         status: SessionStatus | None = None,
     ) -> Page[SessionRecord]:
-        if status is None:
-            lookup = newest("PK", key("TENANT", tenant_id), cursor)
-        else:
-            lookup = newest("status_key", _status_key(tenant_id, status), cursor)
-        index = BY_AGE if status is None else BY_STATUS
-        items = await self._dynamo.query(Lookup(SESSIONS, index=index, **lookup), checked_limit(limit) + 1)
-        rows = await asyncio.gather(*(self._session(item) for item in items))
-        return page_of(rows, limit, lambda session: (session.created_at, session.session_id))
+        wanted, rows = checked_limit(limit), list[SessionRecord]()
+        while True:
+            lookup = _newest_sessions(tenant_id, status, cursor)
+            found = await self._dynamo.query(lookup, wanted - len(rows) + 1)
+            items, cursor = page_of(found, wanted - len(rows), lambda item: place_of_age(str(item["age"])))
+            # what was changed or removed meanwhile may not belong here any more
+            rows += [row for row in await self._sessions(items) if status in (None, row.status)]
+            if cursor is None or len(rows) == wanted:
+                return rows, cursor
 
     async def find_session(self, tenant_id: str, fingerprint: str) -> SessionRecord | None:
         lookup = newest("fingerprint_key", key("TENANT", tenant_id, fingerprint), None)
         items = await self._dynamo.query(Lookup(SESSIONS, index=BY_FINGERPRINT, **lookup), 1)
-        return await self._session(items[0]) if items else None
+        found = await self._session(items[0]) if items else None
+        return found if found and found.fingerprint == fingerprint else None
 
     async def delete_session(self, tenant_id: str, session_id: str) -> None:
         gone = await self._dynamo.delete(SESSIONS, *_session_key(tenant_id, session_id))
@@ -94,11 +97,13 @@ class SessionRows:
         if absent:
             change += " REMOVE " + ", ".join(f"#{name}" for name in absent)
         try:
-            await self._dynamo.update(
-                SESSIONS, *where, change, "#status = :expected", **given, expected=str(expected)
+            before = await self._dynamo.update(
+                SESSIONS, *where, change, "#status = :expected", "ALL_OLD", **given, expected=str(expected)
             )
-        except ConditionFailed:
+        except ConditionFailed as error:
+            await self._large.drop([row], keep=(error.item or {}).get("record_uri"))
             return False
+        await self._large.drop([before], keep=row.get("record_uri"))
         return True
 
     async def list_ended_sessions(self, now: float, limit: int = 100) -> Sequence[SessionRecord]:
@@ -118,7 +123,8 @@ class SessionRows:
             )
         )
         ended = sorted((item for items in shards for item in items), key=lambda item: str(item["ends_at"]))
-        return await asyncio.gather(*(self._session(item) for item in ended[:wanted]))
+        rows = await self._sessions(ended[:wanted])
+        return [row for row in rows if row.status != SessionStatus.EXPIRED]
 
     async def put_documents(self, documents: Sequence[DocumentRecord]) -> None:
         for (tenant_id, session_id), rows in groupby(sorted(documents, key=_session_of), key=_session_of):
@@ -138,8 +144,14 @@ class SessionRows:
             )
             items = await self._dynamo.query(lookup)
             before, generation = generation, await self._generation(tenant_id, session_id)
-            if generation == before:
+            if generation != before:
+                continue
+            try:
                 return await self._documents(items)
+            except BlobNotFound:
+                generation = await self._generation(tenant_id, session_id)
+                if generation == before:
+                    raise
         return []
 
     async def _generation(self, tenant_id: str, session_id: str) -> str | None:
@@ -149,8 +161,16 @@ class SessionRows:
     async def _session_item(self, tenant_id: str, session_id: str) -> Item | None:
         return await self._dynamo.get(SESSIONS, *_session_key(tenant_id, session_id))
 
-    async def _session(self, item: Item) -> SessionRecord:
-        return SESSION.validate_json(await self._large.read(item))
+    async def _sessions(self, items: Sequence[Item]) -> list[SessionRecord]:
+        """The sessions of items, without those that are gone."""
+        found = await asyncio.gather(*(self._session(item) for item in items))
+        return [session for session in found if session is not None]
+
+    async def _session(self, item: Item) -> SessionRecord | None:
+        record = await self._large.latest(
+            item, lambda: self._dynamo.get(SESSIONS, item[PARTITION_KEY], item[SORT_KEY])
+        )
+        return SESSION.validate_json(record) if record is not None else None
 
     async def _documents(self, items: Sequence[Item]) -> list[DocumentRecord]:
         records = await asyncio.gather(*(self._large.read(item) for item in items))
@@ -200,6 +220,13 @@ class SessionRows:
         ]
         await self._large.drop(items)
         await self._dynamo.delete_all(DOCUMENTS, [(partition, item[SORT_KEY]) for item in items])
+
+
+def _newest_sessions(tenant_id: str, status: SessionStatus | None, cursor: str | None) -> Lookup:
+    if status is None:
+        return Lookup(SESSIONS, index=BY_AGE, **newest("PK", key("TENANT", tenant_id), cursor))
+    partition = _status_key(tenant_id, status)
+    return Lookup(SESSIONS, index=BY_STATUS, **newest("status_key", partition, cursor))
 
 
 def newest(partition: str, value: str, cursor: str | None) -> dict[str, Any]:

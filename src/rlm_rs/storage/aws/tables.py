@@ -68,7 +68,6 @@ EXECUTIONS = Table(
     "executions",
     (
         Index("by_id", "id_key", "age"),
-        Index("by_session", PARTITION_KEY, "age"),
         Index("by_age", "tenant_key", "age"),
         Index("by_status", "status_key", "age"),
     ),

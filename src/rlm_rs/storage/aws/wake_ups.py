@@ -2,7 +2,8 @@
 
 A wake-up is worth one unit of work of its kind; whoever receives it does what is fairest, not necessarily
 what it names. It is invisible while its holder extends it, comes back when the holder is lost, and after too
-many returns it moves to the dead-letter queue. Nothing rests on it: what is to be done is in the work table.
+many returns it moves to the dead-letter queue. One that is received while there is nothing to do and somebody
+holds what it names is removed. Nothing rests on it: what is to be done is in the work table.
 """
 
 from __future__ import annotations

@@ -207,12 +207,18 @@ class DynamoWork:
         self._held[held] = wake_up
 
     async def _put_back(self, wake_up: WakeUp) -> None:
-        """A wake-up with nothing to do: it goes if its item has, else it comes back when the lease ends."""
+        """A wake-up with nothing to do. It stays only for an item that is free but could not be claimed.
+
+        For one that somebody holds it would come back again and again, and end as a dead letter. If its
+        holder is lost, the next look finds the item; a holder who gives it back sends a wake-up, or has one.
+        """
         row = await self._row(WorkItem(wake_up.kind, wake_up.tenant_id, wake_up.item_id))
-        if row is None:
-            await self._wake_ups.remove(wake_up)
-        else:
-            await self._wake_ups.extend(wake_up, max(1.0, row.get("lease_until", 0) - self._clock()))
+        if row is not None and row.get("lease_until", 0.0) <= self._clock():
+            await self._wake_ups.extend(wake_up, 1.0)
+            return
+        await self._wake_ups.remove(wake_up)
+        # it may stand for another item, which an index does not have yet
+        self._looked.pop(wake_up.kind, None)
 
     async def _register(self, kind: WorkKind, tenant_id: str) -> None:
         touched = {"tenant_id": tenant_id, "touched": uuid4().hex}
