@@ -68,5 +68,5 @@ async def test_vectors_come_in_the_order_of_the_texts() -> None:
 )
 async def test_anything_else_is_a_failure_of_the_provider(body: str) -> None:
     async with answering(body) as embedder:
-        with pytest.raises(ProviderFailed, match="embeddings|JSON"):
+        with pytest.raises(ProviderFailed, match=r"embeddings|JSON"):
             await embedder.embed(["a", "b"])
