@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,7 +13,7 @@ from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SandboxFailed, ValidationFailed
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
-from rlm_rs.core.records import ApiKeyRecord, WorkItem, WorkKind
+from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key, good_key
 from rlm_rs.orchestrator.limiter import Limiter
@@ -30,6 +30,7 @@ from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.spool import Spool
 from rlm_rs.wiring.stores import Stores, pepper
+from rlm_rs.wiring.tracing import Traced
 
 if TYPE_CHECKING:
     from rlm_rs.telemetry.metrics import Metrics
@@ -52,7 +53,7 @@ class Wiring:
     stores: Stores
     spooled: Spool
     limiter: Limiter
-    end_tracing: Callable[[], Awaitable[None]]
+    tracing: Traced
 
     @property
     def spool(self) -> Path:
@@ -152,6 +153,9 @@ class Wiring:
 
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
+        # structlog is the service's alone
+        from rlm_rs.telemetry.logs import at_work, request_id
+
         return Service(
             ports=replace(self.ports, index_on_demand=False),
             evaluations=self.stores.evaluations,
@@ -164,7 +168,8 @@ class Wiring:
             budgets=self.settings.budgets(),
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
-            at_work=_noted(),
+            at_work=at_work,
+            request_id=request_id,
             enable_search=self.settings.enable_search_default,
         )
 
@@ -187,8 +192,16 @@ class Wiring:
     def stored_parser(self) -> StoredParser:
         """The parser service where one is configured, else the parser of this process."""
         if self.settings.parser_service_url:
-            return RemoteStoredParser(self.settings.parser_service_url)
+            # structlog is the service's alone
+            from rlm_rs.telemetry.logs import request_id
+
+            return RemoteStoredParser(self.settings.parser_service_url, request_id=request_id)
         return self.local_parser()
+
+    async def parser_answers(self) -> str:
+        """What parses the documents of sessions, in words. Raises `ParserFailed` if it is away."""
+        parser = self.stored_parser()
+        return await parser.examine() if isinstance(parser, RemoteStoredParser) else "in child processes here"
 
     def local_parser(self) -> LocalStoredParser:
         """The parser of this process, over stored objects."""
@@ -250,18 +263,11 @@ class Wiring:
         await self.parser.close()
         await self.ports.tools.close()
         await self.ports.provider.close()
-        await self.end_tracing()
+        await self.tracing.close()
         if self.ports.search is not None:
             await self.ports.search.index.close()
         await self.stores.close()
         self.spooled.close()
-
-
-def _noted() -> Callable[[WorkItem], None]:
-    # structlog is the service's alone
-    from rlm_rs.telemetry.logs import at_work
-
-    return at_work
 
 
 def _models_of(provider: ModelProvider) -> Models | None:
