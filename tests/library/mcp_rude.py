@@ -34,6 +34,8 @@ def listed(how: str) -> dict[str, Any] | None:
 
 def answered(request: dict[str, Any], how: str) -> dict[str, Any] | None:
     """What comes back for a request."""
+    if how == "mute":
+        return None
     if request["method"] == "initialize":
         version = request["params"]["protocolVersion"]
         told = {"protocolVersion": version, "capabilities": {"tools": {}}}

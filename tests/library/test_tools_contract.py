@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -52,9 +53,10 @@ class TestRudeMcpServers:
     """Whatever somebody else's server does is `ToolFailed`, in one line, and in time."""
 
     @staticmethod
-    def rude(how: str, start_seconds: float = 20.0) -> McpTools:
+    def rude(how: str, start_seconds: float = 20.0, close_seconds: float = 10.0) -> McpTools:
         server = str(Path(__file__).with_name("mcp_rude.py"))
-        return McpTools(ServerPlace("rude", command=sys.executable, args=(server, how)), start_seconds)
+        place = ServerPlace("rude", command=sys.executable, args=(server, how))
+        return McpTools(place, start_seconds, close_seconds)
 
     async def test_a_result_against_the_protocol_fails_its_call_alone(self) -> None:
         tools = self.rude("tools")
@@ -89,3 +91,12 @@ class TestRudeMcpServers:
         tools = self.rude("endless")
         assert await tools.describe() == ()
         await tools.close()
+
+    async def test_one_that_is_closed_while_it_starts_leaves_nobody_waiting(self) -> None:
+        tools = self.rude("mute", start_seconds=60.0, close_seconds=0.1)
+        waiting = asyncio.create_task(tools.describe())
+        await asyncio.sleep(0.2)
+        await tools.close()
+        with pytest.raises(ToolFailed, match="it was closed"):
+            async with asyncio.timeout(20):
+                await waiting

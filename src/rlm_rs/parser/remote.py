@@ -68,7 +68,7 @@ class RemoteStoredParser:
     async def examine(self) -> str:
         """That the service answers, in words. Raises `ParserFailed`."""
         try:
-            await asyncio.to_thread(self._live)
+            await in_own_thread(self._live)
         except (URLError, HTTPException, OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             raise ParserFailed(f"the service at {self._base} does not answer ({why})") from error

@@ -60,12 +60,19 @@ class _Connection:
 class McpTools:
     """`core.ports.Tools` over one MCP server. Its tools are called `<server>_<tool>`.
 
-    start_seconds: how long it may take to start, and then to say which tools it has.
+    start_seconds: how long it may take to start, and then to say which tools it has. close_seconds: how long
+    it may take to end before it is cut off.
     """
 
-    def __init__(self, place: ServerPlace, start_seconds: float = START_SECONDS) -> None:
+    def __init__(
+        self,
+        place: ServerPlace,
+        start_seconds: float = START_SECONDS,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self._place = place
         self._start_seconds = start_seconds
+        self._close_seconds = close_seconds
         self._connection: _Connection | None = None
         self._names: dict[str, str] = {}
         self._described: tuple[ToolDescription, ...] | None = None
@@ -110,9 +117,9 @@ class McpTools:
         if connection is not None:
             connection.stop.set()
             # a server may leave even a farewell without an answer
-            await asyncio.wait({connection.task}, timeout=CLOSE_SECONDS)
+            await asyncio.wait({connection.task}, timeout=self._close_seconds)
             connection.task.cancel()
-            await asyncio.wait({connection.task}, timeout=CLOSE_SECONDS)
+            await asyncio.wait({connection.task}, timeout=self._close_seconds)
 
     async def _client(self) -> Client:
         if self._connection is None or self._connection.task.done():
@@ -132,6 +139,10 @@ class McpTools:
         except Exception as error:  # noqa: BLE001 - the edge to a process that is not ours
             if not ready.done():
                 ready.set_exception(self._away(error))
+        finally:
+            if not ready.done():
+                # ended from outside while it started
+                ready.set_exception(self._unusable("it was closed"))
 
     async def _opened(self, stack: AsyncExitStack) -> Client:
         place = self._place
