@@ -30,7 +30,7 @@ async def in_own_thread(function: Callable[[], T]) -> T:
         value, error = None, None
         try:
             value = context.run(function)
-        except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
+        except BaseException as raised:  # noqa: BLE001 - the edge of the thread: whoever waits is told
             error = raised
         # a loop that is closed waits for nothing
         with suppress(RuntimeError):
