@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,10 @@ def compiled(lines: Sequence[str]) -> tuple[pathspec.GitIgnoreSpec, ...]:
 
 def _pattern(line: str) -> GitIgnoreSpecPattern | None:
     try:
-        pattern = GitIgnoreSpecPattern(line)
+        with warnings.catch_warnings():
+            # Python's own about odd character classes; nobody here can act on it
+            warnings.simplefilter("ignore", FutureWarning)
+            pattern = GitIgnoreSpecPattern(line)
     except (ValueError, re.error):
         return None
     # a comment, or nothing
