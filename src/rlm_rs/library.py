@@ -201,7 +201,7 @@ class RLM:
             fingerprint = await fingerprint_of(found, wiring.parser.version)
             known = None
             if not fresh:
-                known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
+                known = await find_corpus(self._tenant_id, fingerprint.whole, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
             if self._search and ports.search is None:
                 raise ValidationFailed(reason=f"Nothing can be indexed here: {wiring.search_detail}")
