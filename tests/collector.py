@@ -26,6 +26,8 @@ class Received:
     error: str
     service: str
     attributes: dict[str, Any]
+    kind: int = 0
+    links: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 @dataclass
@@ -68,6 +70,8 @@ def received(span: Any, service: str) -> Received:
         span.status.message,
         service,
         values(span.attributes),
+        span.kind,
+        [(link.trace_id, link.span_id) for link in span.links],
     )
 
 

@@ -64,6 +64,9 @@ async def _wired(wiring: Wiring, online: bool) -> AsyncIterator[Health]:
     async for check in _sandbox(wiring):
         yield check
     yield await _tried("parser", _parser, wiring, "Install the package again: its parser does not start.")
+    if wiring.settings.parser_service_url:
+        fix = "Start it, or correct PARSER_SERVICE_URL."
+        yield await _tried("parser service", Wiring.parser_answers, wiring, fix)
     yield Health("search", True, wiring.search_detail)
     yield await _tried("models", _models, wiring, "Set DEFAULT_ROOT_MODEL and DEFAULT_SUB_MODEL.")
     if online:
@@ -127,9 +130,7 @@ async def _models(wiring: Wiring) -> str:
     if wiring.ports.provider.name == FAKE:
         return OFFLINE_NOTICE
     settings = wiring.settings
-    place = (
-        settings.azure_openai_endpoint if "azure" in wiring.ports.provider.name else settings.openai_base_url
-    )
+    place = settings.azure_endpoint() if "azure" in wiring.ports.provider.name else settings.openai_base_url
     return (
         f"{wiring.ports.provider.name}{f' at {place}' if place else ''}: root {models.root}, sub {models.sub}"
     )

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -35,6 +35,7 @@ from rlm_rs.core.errors import SettingInvalid, ValidationFailed
 from rlm_rs.core.limits import RateLimits, parse_rate_limits
 from rlm_rs.core.pricing import Price, parse_context_windows, parse_prices
 
+T = TypeVar("T")
 ProviderName = Literal["fake", "openai", "azure_openai"]
 Profile = Literal["embedded", "aws"]
 WorkerMode = Literal["all", "ingestion", "orchestrator", "none"]
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     azure_openai_endpoint: str | None = Field(None, description="endpoint of an Azure OpenAI resource")
     azure_openai_api_key: SecretStr | None = Field(None, description="key of that resource")
     openai_api_version: str | None = Field(None, description="Azure OpenAI API version")
+    azure_openai_api_version: str | None = Field(None, description="the same, where the one above is not set")
     default_root_model: str | None = Field(None, description="root model when none is named")
     default_sub_model: str | None = Field(None, description="sub model when none is named")
     default_models_json: str | None = Field(None, description='{"root_model": …, "sub_model": …}')
@@ -138,13 +140,18 @@ class Settings(BaseSettings):
     subcall_min_completion_tokens: int = Field(
         2048, ge=1, description="least output limit sent to a reasoning model, whose thoughts count"
     )
+    subcall_reasoning_effort: str | None = Field(
+        None, description="reasoning effort that the configured sub model is asked for, such as `low`"
+    )
     rlm_cache_scope: str = Field(
         "", description="sub-calls are answered from the cache only within the same scope"
     )
     enable_root_state_summary: bool = Field(True, description="names and sizes of kept state in each turn")
     citation_merge_gap_chars: int = Field(0, ge=0, description="read spans this close are cited as one")
     sandbox_runner: Literal["process", "lambda"] = Field(
-        "process", description="where steps are run: in locked processes here, or on AWS Lambda"
+        "process",
+        description="where steps are run: in locked processes here (`process`, also `local`), or on AWS "
+        "`lambda`",
     )
     sandbox_lambda_function_name: str | None = Field(
         None, description="with lambda: the function that runs steps, as `name` or `name:version`"
@@ -242,6 +249,11 @@ class Settings(BaseSettings):
     )
     rlm_api_key: SecretStr | None = Field(None, description="key for that server")
 
+    @field_validator("sandbox_runner", mode="before")
+    @classmethod
+    def _runner_here(cls, value: object) -> object:
+        return "process" if value == "local" else value
+
     @field_validator("rlm_data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -269,6 +281,21 @@ class Settings(BaseSettings):
     def aws_endpoint(self) -> str | None:
         """URL of an emulator in place of AWS."""
         return self.localstack_endpoint_url or self.aws_endpoint_url
+
+    def azure_endpoint(self) -> str | None:
+        """Endpoint of the Azure OpenAI resource; where LLM_PROVIDER says so, OPENAI_BASE_URL names it too."""
+        return self.azure_openai_endpoint or self._if_azure(self.openai_base_url)
+
+    def azure_key(self) -> SecretStr | None:
+        """Key of that resource; OPENAI_API_KEY likewise."""
+        return self.azure_openai_api_key or self._if_azure(self.openai_api_key)
+
+    def azure_version(self) -> str | None:
+        """Azure OpenAI API version."""
+        return self.openai_api_version or self.azure_openai_api_version
+
+    def _if_azure(self, value: T | None) -> T | None:
+        return value if self.llm_provider == "azure_openai" else None
 
     def budgets(self, changes: Mapping[str, Any] | None = None) -> Budgets:
         """Budgets: these changes over DEFAULT_BUDGETS_JSON over the built-in ones."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 from api_server import LEASE, Running, code_of, ended, running, session, start, until
 
 from rlm_rs.testing.models import ScriptedModel
@@ -36,12 +38,33 @@ def test_metrics_can_be_turned_off(tmp_path: Path) -> None:
 def test_ready_names_what_works_and_what_does_not(server: Running, tmp_path: Path) -> None:
     well = httpx2.get(f"{server.url}/health/ready").json()
     assert well["status"] == "ok"
-    assert {"storage", "sandbox", "models"} <= well["checks"].keys()
+    assert {"storage", "parser", "sandbox", "models"} <= well["checks"].keys()
     with running(tmp_path, llm_provider="fake", default_root_model="gpt-5") as broken:
         answered = httpx2.get(f"{broken.url}/health/ready")
         assert (answered.status_code, code_of(answered)) == (503, "NOT_READY")
         assert list(answered.json()["error"]["details"]["failed"]) == ["models"]
         assert httpx2.get(f"{broken.url}/health/live").json() == {"status": "ok"}
+
+
+def test_ready_says_that_the_parser_service_is_away(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with running(tmp_path, llm_provider="fake", parser_service_url=away) as server:
+        answered = httpx2.get(f"{server.url}/health/ready")
+        assert (answered.status_code, code_of(answered)) == (503, "NOT_READY")
+        failed = answered.json()["error"]["details"]["failed"]
+        assert list(failed) == ["parser"]
+        assert away in failed["parser"]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_reference_pages_need_no_other_site(server: Running, page: str) -> None:
+    shown = httpx2.get(f"{server.url}{page}")
+    needed = re.findall(r'(?:src|href)="([^"]+)"', shown.text)
+    assert any(place.endswith(".js") for place in needed)
+    statuses = {place: httpx2.get(f"{server.url}{place}").status_code for place in needed}
+    assert set(statuses.values()) == {200}, statuses
+    assert "://" not in shown.text
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_upload_is_no_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from api_server import ended, session
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +90,31 @@ def test_the_smoke_test_passes_against_it(tmp_path: Path) -> None:
         assert "smoke test passed" in done.stdout
 
 
+def test_what_workers_log_names_the_request_that_asked(tmp_path: Path) -> None:
+    with served(tmp_path) as (process, url, told):
+        key = re.search(r"rlm_key_[\w-]+", told)
+        assert key
+        headers = {"Authorization": f"Bearer {key[0]}"}
+        with httpx2.Client(base_url=url, headers=headers, timeout=30) as client:
+            made = session(client)
+            begun = client.post(
+                f"/v1/sessions/{made}/executions",
+                json={"question": "How can it be ended?"},
+                headers={"X-Request-ID": "named-by-me"},
+            )
+            asked = ended(client, begun.json()["execution_id"])
+            trace = client.get(f"/v1/executions/{asked['execution_id']}/trace").text
+        process.send_signal(signal.SIGTERM)
+        _, logs = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in logs.splitlines()]
+    by_workers = [line for line in lines if line["event"] == "recorded" and line["type"] != "Started"]
+    assert {line["type"] for line in by_workers} >= {"RootReplied", "StepRan", "Finished"}
+    assert {line["request_id"] for line in by_workers} == {"named-by-me"}
+    # that of the request is for the log alone
+    assert "named-by-me" not in trace
+    assert "named-by-me" not in json.dumps(asked)
+
+
 @pytest.mark.parametrize("target", ["rlm_rs.api.app:app"])
 def test_the_application_starts_under_uvicorn(tmp_path: Path, target: str) -> None:
     command = [sys.executable, "-m", "uvicorn", target, "--port", "0"]
@@ -95,9 +122,11 @@ def test_the_application_starts_under_uvicorn(tmp_path: Path, target: str) -> No
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        url = next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        lines = map(json.loads, iter(process.stderr.readline, ""))
+        told = (re.search(r"http://127\.0\.0\.1:\d+", line["event"]) for line in lines)
+        url = next(found[0] for found in told if found)
         assert httpx2.get(f"{url}/health/ready", timeout=30).json()["status"] == "ok"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=30)
+    assert [json.loads(line)["event"] for line in rest.splitlines()]

@@ -36,7 +36,10 @@ ALLOWED: dict[str, tuple[set[str], set[str] | None]] = {
         APPLICATION | {"api", "client", "deployment", "mcp", "suites", "ui"} | QUALITY,
         {"click", "rich"},
     ),
-    "api": (APPLICATION | {"mcp", "ui"}, {"fastapi", "starlette", "uvicorn", "pydantic", "orjson"}),
+    "api": (
+        APPLICATION | {"mcp", "ui"},
+        {"fastapi", "fastapi_offline", "starlette", "uvicorn", "pydantic", "orjson"},
+    ),
     "ui": (CORE | {"orchestrator"}, {"orjson"}),
     "mcp": (
         APPLICATION | {"api.views", "api.schemas", "api.shapes", "client"},

@@ -52,6 +52,9 @@ def test_no_field_takes_a_value_that_makes_no_sense(name: str, value: Any) -> No
         ("max_turns", None),
         ("max_total_seconds", 0),
         ("max_cost_usd", 0),
+        ("max_depth", 60),
+        ("max_step_seconds", 10**6),
+        ("max_step_memory_mb", 10**7),
     ],
 )
 def test_whole_numbers_are_whole_and_bounds_above_nothing(name: str, value: Any) -> None:

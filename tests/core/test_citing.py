@@ -125,3 +125,12 @@ def test_a_corpus_read_whole_is_cited_quickly(answer: str) -> None:
     started = time.process_time()
     supported([Passage(Range(0, 0, len(text)), text)], answer, "")
     assert time.process_time() - started < 3
+
+
+def test_a_long_answer_that_repeats_itself_is_compared_in_passing() -> None:
+    # what is quadratic in both would take hours
+    answer = "0 " * 2_000_000 + "1"
+    text = "0 " * 500_000
+    found = supported([Passage(Range(0, 0, len(text)), text)], answer, "")
+    assert [cited.support for cited in found] == ["quoted"]
+    assert not Quotes(answer).holds(f"{text} 1 0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from rlm_rs.core.errors import SettingInvalid
 from rlm_rs.core.limits import Limits
@@ -42,6 +43,27 @@ def test_import_prefixes_stand_between_commas() -> None:
     settings = load_settings(import_uri_prefixes=" s3://shared/, s3://other/a/b/ ,")
     assert settings.import_prefixes() == ("s3://shared/", "s3://other/a/b/")
     assert load_settings().import_prefixes() == ()
+
+
+def test_the_seeds_names_of_settings_mean_what_they_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "SANDBOX_RUNNER": "local",
+        "LLM_PROVIDER": "azure_openai",
+        "OPENAI_BASE_URL": "https://house.openai.azure.com",
+        "OPENAI_API_KEY": "azure-key",
+        "AZURE_OPENAI_API_VERSION": "2024-10-21",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.sandbox_runner == "process"
+    assert settings.azure_endpoint() == "https://house.openai.azure.com"
+    assert (settings.azure_key() or SecretStr("")).get_secret_value() == "azure-key"
+    assert settings.azure_version() == "2024-10-21"
+    assert load_settings(openai_api_version="2025-01-01").azure_version() == "2025-01-01"
+    assert load_settings(azure_openai_endpoint="https://mine").azure_endpoint() == "https://mine"
+    # what is for another server is not sent to Azure because a key of Azure's is there
+    assert load_settings(llm_provider="openai").azure_key() is None
 
 
 def test_limits_come_from_their_setting() -> None:

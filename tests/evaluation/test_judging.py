@@ -82,3 +82,14 @@ def test_a_second_ask_says_what_was_wrong() -> None:
     assert [message.role for message in again.messages] == ["system", "user", "assistant", "user"]
     assert "it is not JSON" in again.messages[-1].content
     assert again.temperature == 0
+
+
+@pytest.mark.parametrize("claim", ["1000000000000000000000000000000", "[[]]", "null", '{"a": 1}'])
+def test_what_is_no_text_is_refused(claim: str) -> None:
+    with pytest.raises(ReplyInvalid):
+        read_judgement("faithfulness", f'{{"claims": [{{"claim": {claim}, "supported": true}}]}}')
+
+
+def test_a_text_that_cannot_be_stored_is_made_one_that_can() -> None:
+    found = read_judgement("faithfulness", '{"claims": [{"claim": "\\ud800", "supported": true}]}')
+    assert found.details["claims"][0]["claim"] == "\ufffd"

@@ -102,3 +102,8 @@ def test_a_reference_itself_is_a_perfect_answer(text: str) -> None:
 def test_numeric_scores_are_recorded_only_for_numeric_references() -> None:
     assert set(reference_scores("yes", ["yes"])) == {"exact_match", "contains", "f1"}
     assert reference_scores("It is 12", ["12"])["numeric"] == 1
+
+
+def test_a_number_without_end_is_no_answer() -> None:
+    assert number_in("9" * 1_100_000) is None
+    assert numeric("9" * 1_100_000, ["5"]) == numeric_closeness("9" * 1_100_000, ["5"]) == 0

@@ -328,3 +328,16 @@ async def test_events_carry_what_a_listener_wants_to_show(staged: MakeStage) -> 
     assert replied.usage is not None
     assert replied.cost_usd == 0.0
     assert len(replied.prompt_version) == 64
+
+
+@pytest.mark.parametrize("error", [TypeError("an odd one"), RecursionError(), ValueError("\ud800")])
+async def test_whatever_a_provider_raises_fails_the_call_and_not_the_execution(
+    staged: MakeStage, error: Exception
+) -> None:
+    def broken(_request: ModelRequest) -> str:
+        raise error
+
+    stage = await staged([step("print(llm_query('What?'))"), step("FINAL('done')")], broken)
+    run = await stage.ask()
+    assert outcome(run).answer == "done"
+    assert "LLM_PROVIDER_ERROR" in str(subcalls(await stage.events()))

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from serving import MINE, THEIRS, Serving, serving
-from stage import step
+from stage import InProcessSandbox, step
 
+from rlm_rs.core.corpus import Corpus
 from rlm_rs.core.errors import ParserFailed, ProviderFailed, SessionNotFound
 from rlm_rs.core.execution import Run
 from rlm_rs.core.model import ModelReply, ModelRequest
@@ -27,6 +28,7 @@ from rlm_rs.orchestrator.lifecycle import (
 )
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.worker import Worker, WorkerLimits
+from rlm_rs.sandbox.protocol import StepRequest, StepResult
 from rlm_rs.storage.memory import MemoryCatalog
 from rlm_rs.storage.memory_work import MemoryWork
 from rlm_rs.testing.models import ScriptedModel
@@ -322,10 +324,13 @@ async def test_a_provider_that_refuses_fails_the_execution_at_once(tmp_path: Pat
 
 
 async def test_an_execution_that_breaks_its_worker_is_given_up_with_a_reason(tmp_path: Path) -> None:
-    def broken(_: ModelRequest) -> Exception:
-        return ZeroDivisionError("a defect")
+    class Broken(InProcessSandbox):
+        async def run(self, step: StepRequest, corpus: Corpus) -> StepResult:
+            raise ZeroDivisionError("a defect")
 
-    served = serving(tmp_path, ScriptedModel(broken))
+    served = serving(tmp_path, ScriptedModel(lambda _: ANSWER))
+    sandbox = Broken(served.blobs, tmp_path / "broken")
+    served.service = replace(served.service, ports=replace(served.service.ports, sandbox=sandbox))
     execution_id, other = await asked(served), await asked(served)
     async with working(served.service):
         for each in (execution_id, other):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,11 @@ LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NO_RUN = re.compile(r"no-run: \S.{5,}")
 FIRST_COMMAND_WITHIN_WORDS = 120
+SERVED, REPLY = "served", "reply"
+"""What follows the language of a block for a running service, and of its reply: `…` is anything."""
+DEFAULT_ADDRESS = "http://127.0.0.1:8080"
+MARK, BETWEEN = "printf '\\0'\n", "\0"
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,18 @@ def blocks() -> list[Block]:
 
 
 def to_run(language: str) -> list[Block]:
-    return [block for block in blocks() if block.language == language and not block.info.startswith("no-run")]
+    alone = (block for block in blocks() if block.language == language and block.info != SERVED)
+    return [block for block in alone if not block.info.startswith("no-run")]
+
+
+def flow() -> list[tuple[Block, str | None]]:
+    """The blocks that go through a running service, in order, each with the reply that is shown below it."""
+    end = Block("", 0, "", "", "")
+    return [
+        (block, after.text if after.info == REPLY else None)
+        for block, after in pairwise([*blocks(), end])
+        if block.info == SERVED
+    ]
 
 
 def outputs() -> list[tuple[Block, Block]]:
@@ -123,6 +143,44 @@ def test_the_steps_of_the_pages_run(folder: Path, tmp_path: Path) -> None:
     )
     assert "Traceback" not in told
     assert "0 answered" not in told
+
+
+@pytest.fixture
+def address(folder: Path, bare_environment: dict[str, str]) -> Iterator[str]:
+    """Where `rlm serve` answers meanwhile, over the data directory of this HOME."""
+    with (folder / "serve.log").open("w") as log:
+        server = subprocess.Popen(
+            ["./rlm", "serve", "--port", "0"], cwd=folder, env=bare_environment, stdout=log, stderr=log
+        )
+    told = Path(bare_environment["HOME"]) / ".local/share/rlm/serving.json"
+    ends = time.monotonic() + START_SECONDS
+    try:
+        while not told.exists() or not told.read_bytes():
+            assert server.poll() is None, (folder / "serve.log").read_text()
+            assert time.monotonic() < ends, "it did not start"
+            time.sleep(0.05)
+        yield str(json.loads(told.read_bytes())["url"])
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_the_flow_through_a_running_service_gets_the_replies_shown(
+    folder: Path, bare_environment: dict[str, str], address: str
+) -> None:
+    steps = flow()
+    text = MARK.join(block.text for block, _ in steps).replace(DEFAULT_ADDRESS, address)
+    printed = run(["bash", "-euo", "pipefail", "-c", text], folder, bare_environment).split(BETWEEN)
+    assert len(printed) == len(steps)
+    for (block, shown), reply in zip(steps, printed, strict=True):
+        assert shown is None or is_like(shown, reply), f"{block.id}: {reply}"
+    assert len([shown for _, shown in steps if shown]) > 10
+
+
+def is_like(shown: str, printed: str) -> bool:
+    """Whether it was printed, spaces aside, with something in the place of each `…`."""
+    parts = "".join(shown.split()).split("…")
+    return re.fullmatch(".*".join(map(re.escape, parts)), "".join(printed.split())) is not None
 
 
 def test_the_readme_shows_the_output_of_its_first_command() -> None:

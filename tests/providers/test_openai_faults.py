@@ -234,3 +234,11 @@ async def test_an_empty_reply_that_simply_ended_is_a_reply(serve: Any, ask: Ask)
 async def test_the_request_id_is_in_the_details(serve: Any, ask: Ask) -> None:
     _, provider = await serve([fault("400")])
     assert "request_id" in (await failure_of(provider, ask())).details
+
+
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+async def test_a_reply_without_end_is_not_read_to_its_end(serve: Any, ask: Ask, responses: bool) -> None:
+    _, provider = await serve(["x" * 100_000] * 3, use_responses=responses, max_reply_bytes=50_000)
+    error = await failure_of(provider, ask())
+    assert error.details["kind"] == "malformed"
+    assert "longer than 50,000 bytes" in error.message

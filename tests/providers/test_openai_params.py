@@ -123,6 +123,11 @@ def test_responses_limits_are_never_below_what_the_service_takes() -> None:
         ({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, False),
         ({"anyOf": [{"type": "object", "properties": {"a": {}}}]}, False),
         ({"type": "array", "items": {"type": "object"}}, False),
+        *[
+            ({"type": "object", "properties": {"a": {}}, "additionalProperties": False, "required": x}, False)
+            for x in (None, True, 5, "a", {"a": 1}, [["a"]], ["b"])
+        ],
+        ({"type": "object", "properties": None, "additionalProperties": False, "required": []}, True),
     ],
 )
 def test_only_schemas_the_service_can_enforce_are_strict(schema: dict[str, Any], strict: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,7 +13,10 @@ import pytest
 from rlm_rs.core.errors import SettingInvalid
 from rlm_rs.core.model import Message, ModelRequest, ToolCall
 from rlm_rs.providers.openai import OpenAIConfig
+from rlm_rs.settings import load_settings
 from rlm_rs.testing.openai_script import HouseRules, ServedReply
+from rlm_rs.testing.openai_server import OpenAITestServer
+from rlm_rs.wiring import wire
 
 Ask: TypeAlias = Callable[..., ModelRequest]
 SCHEMA = {
@@ -161,6 +165,22 @@ async def test_reasoning_effort_is_sent_for_the_model_it_is_set_for(
     first, second = (one.body for one in server.requests)
     assert (first["reasoning"]["effort"] if responses else first["reasoning_effort"]) == "low"
     assert not second.keys() & {"reasoning", "reasoning_effort"}
+
+
+async def test_the_effort_of_the_sub_model_is_a_setting(tmp_path: Path, ask: Ask) -> None:
+    async with OpenAITestServer(lambda _: "fine") as server:
+        settings = load_settings(
+            rlm_data_dir=tmp_path,
+            openai_base_url=server.base_url,
+            openai_api_key="any",
+            default_sub_model="thinks",
+            subcall_reasoning_effort="low",
+        )
+        wiring = wire(settings)
+        await wiring.ports.provider.complete(ask(model="thinks"))
+        await wiring.ports.provider.complete(ask(model="root"))
+        await wiring.close()
+        assert [one.body.get("reasoning_effort") for one in server.requests] == ["low", None]
 
 
 async def test_azure_asks_its_deployment_with_its_key(serve: Any, ask: Ask) -> None:

@@ -211,3 +211,9 @@ def test_any_body_gives_a_reply_or_a_failure(body: Any) -> None:
         else:
             assert result.message
             assert "\n" not in result.message
+
+
+@pytest.mark.parametrize("code", ["²", "٥٠٠", "9" * 400])
+def test_an_error_with_any_code_is_a_failure(code: str) -> None:
+    failure = read_chat(json.dumps({"error": {"code": code, "message": "x"}}).encode(), NAMES)
+    assert isinstance(failure, Failure)

@@ -25,6 +25,7 @@ QUICK = RetryPolicy(attempts=3, base_seconds=0.001)
         ({"retry-after": "2"}, 2.0),
         ({"retry-after": "0.5"}, 0.5),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "Fri, 06 Nov 2026 08:49:37 +99999999999999999"}, None),
         ({"retry-after": "Fri, 06 Nov 2026 08:49:37 GMT"}, 7.0),
         ({"retry-after": "Fri, 06 Nov 2026 08:49:37 -0000"}, 7.0),
         ({"retry-after": "Fri, 06 Nov 2026 08:00:00 GMT"}, 0.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -85,6 +86,28 @@ async def test_the_service_answers_as_the_seed_did(url: str, blobs: DirectoryBlo
     assert refused.value.code == 422
 
 
+async def test_each_parse_is_a_line_of_the_log_without_a_word_of_the_document(
+    tmp_path: Path, start: Start, blobs: DirectoryBlobs
+) -> None:
+    env = {"RLM_DATA_DIR": str(tmp_path / "data")}
+    process = start("uvicorn", "rlm_rs.parser.service:app", "--host", "127.0.0.1", "--port", "0", env=env)
+    assert process.stderr is not None
+    lines = map(json.loads, iter(process.stderr.readline, b""))
+    told = (re.search(r"http://127\.0\.0\.1:\d+", line["event"]) for line in lines)
+    url = next(found[0] for found in told if found)
+    parser = RemoteStoredParser(url, request_id=lambda: "req_1")
+    await parser.parse_stored(RAW, "lease.txt", None, PREFIX)
+    await parser.parse_stored(RAW + "x", "lease.txt", None, PREFIX)
+    process.terminate()
+    rest = process.communicate(timeout=30)[1].decode()
+    parsed, failed = [line for line in map(json.loads, rest.splitlines()) if line["event"] == "parsed"]
+    assert (parsed["request_id"], parsed["output"], parsed["status"]) == ("req_1", PREFIX, "success")
+    assert parsed["seconds"] > 0
+    assert (failed["status"], failed["error"]) == ("failed", "SOURCE_NOT_FOUND")
+    assert "Monat" not in rest
+    assert "lease" not in rest
+
+
 async def test_the_remote_parser_gives_what_the_local_one_does(
     url: str, tmp_path: Path, blobs: DirectoryBlobs
 ) -> None:
@@ -93,6 +116,7 @@ async def test_the_remote_parser_gives_what_the_local_one_does(
         local = await wiring.local_parser().parse_stored(RAW, "lease.txt", "text/plain", PREFIX)
     finally:
         await wiring.close()
+    assert "answers" in await RemoteStoredParser(url).examine()
     remote = await RemoteStoredParser(url).parse_stored(RAW, "lease.txt", "text/plain", PREFIX)
     assert isinstance(local, Parsed)
     assert isinstance(remote, Parsed)

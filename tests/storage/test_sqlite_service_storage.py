@@ -52,6 +52,17 @@ class TestSqliteWork(WorkContract):
         assert item.attempts == 2
         await again.close()
 
+    async def test_a_file_of_an_earlier_release_gets_the_later_columns(self, tmp_path: Path) -> None:
+        path = tmp_path / "rlm.db"
+        await SqliteWork(first := Database(path)).add(WorkKind.EXECUTION, "a", "waiting")
+        await first.write(lambda db: db.execute("ALTER TABLE work DROP COLUMN request_id"))
+        await first.close()
+        work = SqliteWork(again := Database(path))
+        await work.add(WorkKind.EXECUTION, "a", "added", "req_1")
+        found = [await work.claim(WorkKind.EXECUTION, "w", 30) for _ in range(2)]
+        assert [item and item.request_id for item in found] == ["", "req_1"]
+        await again.close()
+
     async def test_a_claim_from_a_long_queue_stays_quick(self, database: Database) -> None:
         work = SqliteWork(database)
         rows = [("execution", f"t{n % 50}", str(n)) for n in range(50_000)]

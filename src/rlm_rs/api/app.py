@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from rlm_rs.api.edge import Edge
@@ -67,7 +68,8 @@ def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) ->
     links: sign-in links that whoever starts it has given out.
     """
     tools = McpEndpoint()
-    app = FastAPI(
+    # FastAPI, with the scripts of /docs and /redoc from this server and not from another's
+    app = FastAPIOffline(
         title="RLM-RS",
         version=__version__,
         description=DESCRIPTION,
@@ -85,7 +87,6 @@ def create_app(wired: Wired | None = None, links: OneTimeLinks | None = None) ->
 
 
 def _from_settings() -> Wiring:
-    configure_logging()
     return wire(load_settings())
 
 
@@ -111,4 +112,10 @@ def _lifespan(
     return lifespan
 
 
-app = create_app()
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when a server asks for it: what that server then logs is JSON from its first line on."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    configure_logging()
+    app = globals()["app"] = create_app()
+    return app

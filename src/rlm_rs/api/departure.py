@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from rlm_rs.telemetry.logs import bind, bound
+
 T = TypeVar("T")
 
 
@@ -16,7 +18,8 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T |
 
     The body of the request must have been read.
     """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    ids: dict[str, Any] = {}
+    working, leaving = asyncio.ensure_future(_noted(work, ids)), asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
@@ -24,6 +27,16 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T |
         working.cancel()
         leaving.cancel()
         await asyncio.gather(working, leaving, return_exceptions=True)
+        # what is told of the request once it is answered is told in this task
+        bind(**ids)
+
+
+async def _noted(work: Coroutine[Any, Any, T], ids: dict[str, Any]) -> T:
+    """What comes of work; its ids in the log are noted."""
+    try:
+        return await work
+    finally:
+        ids.update(bound())
 
 
 async def _left(request: Request) -> None:

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rlm_rs.api.envelope import METHODS, envelope
 from rlm_rs.api.parts import Parts, parts_of
 from rlm_rs.core.errors import RequestTooLarge, RlmError
-from rlm_rs.telemetry.logs import bind, logger, unbind
+from rlm_rs.telemetry.logs import bind, bound, logger, unbind
+from rlm_rs.telemetry.requests import AnsweredRequest
 
 REQUEST_ID = "X-Request-ID"
 UPLOADS = "/v1/uploads"
@@ -27,6 +28,9 @@ STRANGERS = frozenset({"/sign-in", "/sign-out"})
 STRANGER_BYTES = 8_192
 CLIENT_GONE = 499
 """Counted where a client left before its request was whole; nobody is there to be sent it."""
+TRACE_CONTEXT = ("traceparent", "tracestate")
+_MADE = re.compile(r"/v1/(session|execution)s/([^/]+)")
+"""What a response's Location says was made."""
 _SANE_ID = re.compile(r"[\w.:-]{1,128}")
 _log = logger(__name__)
 
@@ -67,13 +71,17 @@ class Edge:
 
 
 class _Exchange:
-    """A request on its way: what came in is counted, what goes out is noted."""
+    """A request on its way: what came in is counted, what goes out is noted.
+
+    made: the id of what the response says was made.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int | None) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self.limit = limit
         self.status = 0
         self.too_large = False
+        self.made: dict[str, str] = {}
         self._received = 0
         given = Headers(scope=scope).get(REQUEST_ID, "")
         self.request_id = given if _SANE_ID.fullmatch(given) else f"req_{uuid4().hex}"
@@ -109,6 +117,8 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self.request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
+            if found := _MADE.fullmatch(headers.get("Location", "")):
+                self.made = {f"{found[1]}_id": found[2]}
         await self._send(message)
 
 
@@ -137,4 +147,24 @@ def _told(scope: Scope, exchange: _Exchange, parts: Parts, seconds: float) -> No
     caller = scope.get("state", {}).get("caller")
     if caller is not None:
         ids["tenant_id"] = caller.tenant_id
-    _log.info("request", method=method, route=path, status=exchange.status, seconds=round(seconds, 4), **ids)
+    bind(**{**exchange.made, **ids})
+    _log.info("request", method=method, route=path, status=exchange.status, seconds=round(seconds, 4))
+    if parts.wiring.tracing.answered is not None:
+        parts.wiring.tracing.answered(_request(scope, exchange, seconds))
+
+
+def _request(scope: Scope, exchange: _Exchange, seconds: float) -> AnsweredRequest:
+    ids, headers, end = bound(), Headers(scope=scope), time.time()
+    return AnsweredRequest(
+        method=scope["method"] if scope["method"] in METHODS else None,
+        route=getattr(scope.get("route"), "path", None),
+        status=exchange.status,
+        scheme=scope["scheme"],
+        start=end - seconds,
+        end=end,
+        headers={name: headers[name] for name in TRACE_CONTEXT if name in headers},
+        request_id=exchange.request_id,
+        tenant_id=ids.get("tenant_id"),
+        session_id=ids.get("session_id"),
+        execution_id=ids.get("execution_id"),
+    )

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 
+from rlm_rs.api.response_headers import describe_headers
+
 JSON = "application/json"
 
 
@@ -24,7 +26,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 
 def with_examples(app: FastAPI) -> None:
-    """Put the examples into the description that this application gives of itself."""
+    """Put examples and headers into the description that this application gives of itself."""
     describe: Callable[[], dict[str, Any]] = app.openapi
 
     def described() -> dict[str, Any]:
@@ -33,6 +35,7 @@ def with_examples(app: FastAPI) -> None:
             schema = describe()
             for name, operation in operations(schema):
                 _illustrate(operation, examples().get(name, {}))
+                describe_headers(name, operation)
         return describe()
 
     app.openapi = described  # type: ignore[method-assign]

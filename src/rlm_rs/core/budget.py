@@ -15,8 +15,9 @@ from rlm_rs.core.model import Usage
 from rlm_rs.sandbox.protocol import StepLimits
 
 CHARS_PER_TOKEN = 4
-MAX_DEPTH = 16
-"""How deep child executions may be nested: each has its parent's id in its own, which names its objects."""
+MOST: dict[str, int] = {"max_depth": 16, "max_step_seconds": 86_400, "max_step_memory_mb": 1 << 20}
+"""The highest values that can be kept: a child execution has its parent's id in its own, which names its
+objects; a step's limits can only be lowered from those its process was born with."""
 RESERVE_SHARE = 0.1
 MAX_RESERVE_SECONDS = 30.0
 
@@ -71,8 +72,9 @@ class Budgets:
 def _check_value(name: str, kind: str, value: Any) -> None:
     if value is None and "None" in kind:
         return
-    if name == "max_depth" and isinstance(value, int) and value > MAX_DEPTH:
-        raise ValidationFailed(reason=f"budget max_depth must be at most {MAX_DEPTH}, not {value}")
+    most = MOST.get(name)
+    if most is not None and isinstance(value, int | float) and value > most:
+        raise ValidationFailed(reason=f"budget {name} must be at most {most:,}, not {value!r}")
     wanted = (int, float) if "float" in kind else (int,)
     least = (
         0

@@ -22,6 +22,9 @@ PROBE_CHARS = 100
 STARTS_TRIED = 16
 """Places of the answer that a run is compared with: an answer that repeats itself has many."""
 
+WORDS_QUOTED = 100_000
+"""Words of the answer, from its beginning, that parts of a passage are looked for in."""
+
 _RANK: dict[Support, int] = {"quoted": 0, "evidence": 1, "read": 2}
 # scripts written without spaces count by character
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
@@ -80,9 +83,13 @@ class Quotes:
     def __init__(self, answer: str) -> None:
         self._answer = tuple(match.group().casefold() for match in _WORD.finditer(answer))
         self._vocabulary = frozenset(self._answer)
+        # no word holds a NUL: words in a row are one text, which is searched in linear time
+        self._joined = _joined(self._answer)
         self._starts: dict[tuple[str, ...], list[int]] = {}
-        for i in range(len(self._answer) - QUOTE_WORDS + 1):
-            self._starts.setdefault(self._answer[i : i + QUOTE_WORDS], []).append(i)
+        for i in range(min(len(self._answer), WORDS_QUOTED) - QUOTE_WORDS + 1):
+            starts = self._starts.setdefault(self._answer[i : i + QUOTE_WORDS], [])
+            if len(starts) < STARTS_TRIED:
+                starts.append(i)
 
     def holds(self, text: str) -> bool:
         """Whether the answer contains all of these words in a row."""
@@ -92,13 +99,7 @@ class Quotes:
             if word not in self._vocabulary or len(wanted) == len(self._answer):
                 return False
             wanted.append(word)
-        return bool(wanted) and self._holds_words(tuple(wanted))
-
-    def _holds_words(self, wanted: tuple[str, ...]) -> bool:
-        starts: Iterable[int] = range(len(self._answer) - len(wanted) + 1)
-        if len(wanted) >= QUOTE_WORDS:
-            starts = self._starts.get(wanted[:QUOTE_WORDS], ())
-        return any(self._answer[i : i + len(wanted)] == wanted for i in starts)
+        return bool(wanted) and _joined(wanted) in self._joined
 
     def runs(self, text: str) -> Iterator[tuple[int, int]]:
         """Character ranges of `text` that the answer repeats word for word, at least QUOTE_WORDS long."""
@@ -127,7 +128,7 @@ class Quotes:
 
     def _run_length(self, folded: tuple[str, ...], i: int) -> int:
         starts = self._starts.get(folded[i : i + QUOTE_WORDS], ())
-        return max((self._extended(folded, i, j) for j in starts[:STARTS_TRIED]), default=0)
+        return max((self._extended(folded, i, j) for j in starts), default=0)
 
     def _extended(self, folded: tuple[str, ...], i: int, j: int) -> int:
         length = QUOTE_WORDS
@@ -135,6 +136,10 @@ class Quotes:
         while length < most and folded[i + length] == self._answer[j + length]:
             length += 1
         return length
+
+
+def _joined(words: Sequence[str]) -> str:
+    return "\0".join(("", *words, ""))
 
 
 def supported(passages: Sequence[Passage], answer: str, evidence: str) -> list[Cited]:

@@ -189,6 +189,7 @@ class WorkItem:
     """A session to ingest, an execution to drive or to evaluate, held under a lease.
 
     attempts counts the claims so far, this one included; cancel_requested: somebody wants it stopped.
+    request_id: of the request that asked for it, empty where none did; for the log.
     """
 
     kind: WorkKind
@@ -196,3 +197,4 @@ class WorkItem:
     item_id: str
     attempts: int = 1
     cancel_requested: bool = False
+    request_id: str = ""

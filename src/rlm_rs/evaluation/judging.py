@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from rlm_rs.core.model import Message, ModelRequest
+from rlm_rs.core.wellformed import well_formed
 
 JudgeMetric = Literal["answer_relevancy", "faithfulness"]
 
@@ -137,4 +138,9 @@ def _items(found: Mapping[str, Any], name: str, fields: set[str], least: int, mo
     for item in items:
         if not isinstance(item, dict) or set(item) != fields:
             raise ReplyInvalid(f"each of {name} must have {' and '.join(sorted(fields))} and nothing else")
+        for field, value in item.items():
+            if isinstance(value, str):
+                item[field] = well_formed(value)
+            elif not isinstance(value, bool):
+                raise ReplyInvalid(f"{field} must be text, true or false")
     return items

@@ -20,6 +20,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?(?:\d{1,3}(?:[,'   ]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?(?!\w)")
 _GROUPING = re.compile(r"[,'   ]")
 CLOSENESS_BASE = 0.75
+MAX_DIGITS = 100_000
 MAX_DIFFERENCE = Decimal(1000)
 
 
@@ -64,9 +65,11 @@ def number_in(text: str) -> Decimal | None:
     if not found:
         return None
     try:
-        return Decimal(_GROUPING.sub("", found[-1]).replace("−", "-"))
+        number = Decimal(_GROUPING.sub("", found[-1]).replace("−", "-"))
     except InvalidOperation:
         return None
+    # beyond what can be reckoned with, and no answer to anything
+    return number if abs(number.adjusted()) < MAX_DIGITS else None
 
 
 def numeric(answer: str, references: Sequence[str], tolerance: float = 1e-6) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
-from rlm_rs.core.errors import BlobNotFound
+from rlm_rs.core.errors import BlobNotFound, ProviderFailed, RlmError
 from rlm_rs.core.model import ModelReply, ModelRequest, ToolCall
 from rlm_rs.core.ports import Blobs, ModelProvider
 from rlm_rs.core.pricing import Price, cost
@@ -88,11 +88,22 @@ class Completions:
 
     async def _ask(self, uri: str, request: ModelRequest, caller: Caller) -> ModelReply:
         started = time.monotonic()
-        reply = await self._provider.complete(request)
+        reply = await self._asked(request)
         reply = _clean(reply, request.model, time.monotonic() - started)
         if reply.text or reply.tool_calls:
             await self._blobs.put(uri, orjson.dumps(self._record(request, reply, caller)))
         return reply
+
+    async def _asked(self, request: ModelRequest) -> ModelReply:
+        try:
+            return await self._provider.complete(request)
+        except RlmError:
+            raise
+        except Exception as error:
+            # the edge of a provider, which may be anybody's: what it raises fails a call, not its caller
+            reason = f"{type(error).__name__}: {error}"
+            retryable = isinstance(error, TimeoutError | OSError)
+            raise ProviderFailed(reason=reason, kind="unexpected", retryable=retryable) from error
 
     def _record(self, request: ModelRequest, reply: ModelReply, caller: Caller) -> dict[str, Any]:
         return {

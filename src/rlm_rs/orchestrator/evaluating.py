@@ -52,7 +52,8 @@ async def queue_evaluation(run: Run, service: Service) -> None:
         known = begun(run)
         await service.evaluations.put_evaluation(known)
     if known.status == EvaluationStatus.RUNNING:
-        await service.work.add(WorkKind.EVALUATION, execution.tenant_id, execution.execution_id)
+        ids = (execution.tenant_id, execution.execution_id)
+        await service.work.add(WorkKind.EVALUATION, *ids, service.request_id())
         service.signals.added(WorkKind.EVALUATION)
 
 
@@ -145,7 +146,7 @@ async def recompute(
     ends, looks, record = time.monotonic() + timeout_seconds, 0, wanted
     while record.status == EvaluationStatus.RUNNING and (looks == 0 or time.monotonic() < ends):
         if looks % BEGIN_AGAIN == 0:
-            await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id)
+            await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
             service.signals.added(WorkKind.EVALUATION)
         await asyncio.sleep(min(POLL_SECONDS, max(0.0, ends - time.monotonic())))
         looks += 1
@@ -157,7 +158,7 @@ async def ask_again_for_evaluation(tenant_id: str, execution_id: str, service: S
     """For who has just ended an evaluation's item: one asked for in its last moments changed nothing."""
     record = await service.evaluations.get_evaluation(tenant_id, execution_id)
     if record is not None and record.status == EvaluationStatus.RUNNING:
-        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id)
+        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
         service.signals.added(WorkKind.EVALUATION)
 
 

@@ -289,7 +289,7 @@ async def submit(tenant_id: str, session_id: str, new: NewExecution, service: Se
         output_schema=new.output_schema,
     )
     # work without a journal is dropped in the end, and its row; either without work would be open for ever
-    await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id)
+    await service.work.add(WorkKind.EXECUTION, tenant_id, execution.execution_id, service.request_id())
     await service.ports.catalog.put_execution(record_of(Run(execution)))
     run = await service.ports.log.start(execution)
     await keep_or_remove(run, service)

@@ -116,7 +116,7 @@ async def create_session(tenant_id: str, new: NewSession, service: Service) -> S
     documents = tuple(_registered(index, document) for index, document in enumerate(new.docs))
     rows = [DocumentRecord(tenant_id, session.session_id, document) for document in documents]
     # work for a session that was never written is dropped; a session without work would wait for ever
-    await service.work.add(WorkKind.INGESTION, tenant_id, session.session_id)
+    await service.work.add(WorkKind.INGESTION, tenant_id, session.session_id, service.request_id())
     await service.ports.catalog.put_session(session, rows)
     service.signals.added(WorkKind.INGESTION)
     return SessionView(session, documents)
@@ -185,7 +185,7 @@ async def ask_again_for_removal(tenant_id: str, session_id: str, service: Servic
 
 
 async def _ask_for_removal(tenant_id: str, session_id: str, service: Service) -> None:
-    await service.work.add(WorkKind.INGESTION, tenant_id, session_id)
+    await service.work.add(WorkKind.INGESTION, tenant_id, session_id, service.request_id())
     service.signals.added(WorkKind.INGESTION)
 
 

@@ -73,11 +73,13 @@ async def citations(run: Run, corpus: Corpus, ports: Ports) -> list[Citation]:
     own = _own_cites(run, reads)
     if own:
         texts = await _texts({_place(cite) for cite in own}, corpus, ports)
-        listed = named(own, texts, answer)
+        listed = await asyncio.to_thread(named, own, texts, answer)
         children = [r for r in _child_ranges(run) if not any(cited.range.contains(r) for cited in listed)]
-        found = [*listed, *supported(await _passages(children, corpus, ports), answer, seen)]
+        passages = await _passages(children, corpus, ports)
+        found = [*listed, *await asyncio.to_thread(supported, passages, answer, seen)]
     else:
-        found = supported(await _passages(reads, corpus, ports, ports.merge_gap_chars), answer, seen)
+        passages = await _passages(reads, corpus, ports, ports.merge_gap_chars)
+        found = await asyncio.to_thread(supported, passages, answer, seen)
     return list(await asyncio.gather(*(_citation(cited, run, corpus, ports) for cited in found)))
 
 

@@ -122,7 +122,7 @@ class Service:
     parsing: documents of one session parsed at the same time. enable_search: whether a session that does not
     say so gets a search index. evaluator: what evaluates executions; evaluate_all: also those whose request
     does not say so. at_work: told of each item before it is worked on, in the task that does; what is logged
-    there names it.
+    there names it. request_id: of the request that is being answered, empty outside of one.
     """
 
     ports: Ports
@@ -137,5 +137,6 @@ class Service:
     evaluator: Evaluator | None = None
     evaluate_all: bool = False
     at_work: Callable[[WorkItem], None] = _not_noted
+    request_id: Callable[[], str] = str
     enable_search: bool = False
     signals: Signals = field(default_factory=Signals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -14,15 +15,24 @@ from rlm_rs.core.corpus import Failure, Parsed
 from rlm_rs.core.errors import ParserFailed
 
 TIMEOUT_SECONDS = 900.0
+EXAMINE_SECONDS = 3.0
 REPLY_BYTES = 16 << 20
 
 
 class RemoteStoredParser:
-    """`core.ports.StoredParser` over `POST {url}/parse`. timeout: seconds for one document."""
+    """`core.ports.StoredParser` over `POST {url}/parse`. timeout: seconds for one document.
 
-    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS) -> None:
-        self._url = url.rstrip("/") + "/parse"
+    request_id: names the request that a document is parsed for, so that the service's log does too; what it
+    leaves empty gets an id of its own.
+    """
+
+    def __init__(
+        self, url: str, timeout: float = TIMEOUT_SECONDS, request_id: Callable[[], str] = str
+    ) -> None:
+        self._base = url.rstrip("/")
+        self._url = f"{self._base}/parse"
         self._timeout = timeout
+        self._request_id = request_id
 
     async def parse_stored(
         self,
@@ -35,7 +45,7 @@ class RemoteStoredParser:
     ) -> Parsed | Failure:
         """Have an object parsed. Raises `ParserFailed` if the service cannot be reached or makes no sense."""
         asked = {
-            "request_id": uuid4().hex,
+            "request_id": self._request_id() or uuid4().hex,
             "source": {
                 "s3_uri": uri,
                 "s3_version_id": version_id,
@@ -52,6 +62,19 @@ class RemoteStoredParser:
         except (TimeoutError, URLError, HTTPException, OSError, ValueError, KeyError, TypeError) as error:
             reason = f"the parser at {self._url} did not answer as it should: {error}"
             raise ParserFailed(source_name=source_name, reason=reason) from error
+
+    async def examine(self) -> str:
+        """That the service answers, in words. Raises `ParserFailed`."""
+        try:
+            await asyncio.to_thread(self._live)
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            raise ParserFailed(f"the service at {self._base} does not answer ({why})") from error
+        return f"the service at {self._base} answers"
+
+    def _live(self) -> None:
+        with urlopen(f"{self._base}/health/live", timeout=EXAMINE_SECONDS):
+            pass
 
     def _post(self, body: bytes) -> dict[str, Any]:
         request = Request(self._url, data=body, headers={"Content-Type": "application/json"})

@@ -20,11 +20,12 @@ from rlm_rs.core.errors import BlobNotFound, RlmError
 from rlm_rs.core.ports import StoredParser
 from rlm_rs.parser.outcome import PARSER_VERSION
 from rlm_rs.settings import load_settings
-from rlm_rs.telemetry.logs import configure_logging
+from rlm_rs.telemetry.logs import configure_logging, logger
 from rlm_rs.telemetry.metrics import CONTENT_TYPE, Metrics
 from rlm_rs.wiring import Wiring, wire
 
 MAX_SECONDS = 3600.0
+_log = logger(__name__)
 
 Uri = Annotated[str, Field(pattern="^s3://", max_length=2048)]
 Mark = Annotated[str, Field(pattern="^[!-~]+$", max_length=1024)]
@@ -88,7 +89,6 @@ def create_app(wired: Callable[[], Wiring] | None = None) -> FastAPI:
 
 
 def _from_settings() -> Wiring:
-    configure_logging()
     return wire(load_settings())
 
 
@@ -110,6 +110,8 @@ async def parse(asked: ParseRequest, request: Request) -> dict[str, Any]:
     parser: StoredParser = request.app.state.parser
     started = time.monotonic()
     outcome = await _parsed(asked, parser)
+    seconds = time.monotonic() - started
+    _told(asked, outcome, seconds)
     if isinstance(outcome, Failure):
         error = {"code": outcome.code, "message": outcome.message, "details": {}}
         return _reply(asked, status="failed", error=error)
@@ -127,7 +129,7 @@ async def parse(asked: ParseRequest, request: Request) -> dict[str, Any]:
             "char_length": outcome.char_length,
             "byte_length": outcome.byte_length,
             "page_count": outcome.page_count,
-            "parse_duration_ms": round((time.monotonic() - started) * 1000),
+            "parse_duration_ms": round(seconds * 1000),
         },
         text_checksum=outcome.text_checksum,
         raw_checksum=outcome.raw_checksum,
@@ -163,6 +165,17 @@ async def _parsed(asked: ParseRequest, parser: StoredParser) -> Parsed | Failure
         return Failure(error.code, error.message)
 
 
+def _told(asked: ParseRequest, outcome: Parsed | Failure, seconds: float) -> None:
+    """One line for a document: where its text went, which names tenant, session and document."""
+    if isinstance(outcome, Failure):
+        found: dict[str, Any] = {"status": "failed", "error": outcome.code}
+    else:
+        found = {"status": "success", "bytes": outcome.byte_length, "pages": outcome.page_count}
+    _log.info(
+        "parsed", request_id=asked.request_id, output=_prefix(asked), seconds=round(seconds, 3), **found
+    )
+
+
 def _prefix(asked: ParseRequest) -> str:
     return asked.output.s3_prefix.rstrip("/") + "/"
 
@@ -171,4 +184,10 @@ def _reply(asked: ParseRequest, **fields: Any) -> dict[str, Any]:
     return {"request_id": asked.request_id, "parser_version": PARSER_VERSION, **fields}
 
 
-app = create_app()
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when a server asks for it: what that server then logs is JSON from its first line on."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    configure_logging()
+    app = globals()["app"] = create_app()
+    return app

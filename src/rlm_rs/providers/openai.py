@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncAzureOpenAI, AsyncOpenAI
 
 from rlm_rs.core.errors import SettingInvalid
@@ -35,6 +36,7 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_AZURE_API_VERSION = "2024-10-21"
 # servers that need no key still get an Authorization header: the SDK insists on one
 NO_KEY = "none"
+MAX_REPLY_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class OpenAIConfig:
     total_seconds: float = 600.0
     reasoning_effort: Mapping[str, str] = field(default_factory=dict)
     min_output_tokens: int = 2048
+    max_reply_bytes: int = MAX_REPLY_BYTES
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
@@ -143,26 +146,38 @@ class OpenAIProvider:
         try:
             async with asyncio.timeout(seconds):
                 body = await self._send(params, seconds)
-        except (APITimeoutError, TimeoutError):
+        except (APITimeoutError, TimeoutError, httpx2.TimeoutException):
             return failures.of_timeout(seconds, names)
-        except APIConnectionError as error:
+        except (APIConnectionError, httpx2.TransportError) as error:
+            # the SDK's own for a connection that was not made, its transport's for a body that broke off
             return failures.of_connection(error, names)
         except APIStatusError as error:
             return error
-        return (read_responses if self._config.use_responses else read_chat)(body, names)
+        if body is None:
+            return failures.of_malformed(f"longer than {self._config.max_reply_bytes:,} bytes", names)
+        try:
+            return (read_responses if self._config.use_responses else read_chat)(body, names)
+        except RecursionError:
+            return failures.of_malformed("nested without end", names)
 
-    async def _send(self, params: dict[str, Any], seconds: float) -> bytes:
-        create: Any = self._client.chat.completions.with_raw_response.create
+    async def _send(self, params: dict[str, Any], seconds: float) -> bytes | None:
+        """The body of the reply, None if it is longer than any reply is."""
+        create: Any = self._client.chat.completions.with_streaming_response.create
         if self._config.use_responses:
-            create = self._client.responses.with_raw_response.create
-        answer = await create(
+            create = self._client.responses.with_streaming_response.create
+        sending = create(
             **params,
             timeout=seconds,
             extra_body=self._config.extra_body,
             extra_headers=self._config.extra_headers,
         )
-        body: bytes = answer.content
-        return body
+        body = bytearray()
+        async with sending as answer:
+            async for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > self._config.max_reply_bytes:
+                    return None
+        return bytes(body)
 
     def _params(self, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:
         build = responses_params if self._config.use_responses else chat_params

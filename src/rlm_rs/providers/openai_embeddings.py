@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -58,8 +59,25 @@ class OpenAIEmbedder:
             return failures.of_connection(error, names)
         except APIStatusError as error:
             return failures.of_status(error, names)
-        vectors = {item.index: item.embedding for item in answer.data}
-        if sorted(vectors) != list(range(len(texts))):
-            message = f"{names.url} gave {len(vectors)} embeddings for {len(texts)} texts."
-            return Failure("malformed", message, retryable=True)
-        return [vectors[number] for number in range(len(texts))]
+        except ValueError:
+            return failures.of_malformed("not JSON", names)
+        return _vectors(answer, len(texts)) or failures.of_malformed(
+            f"not {len(texts)} embeddings of one length", names
+        )
+
+
+def _vectors(answer: object, count: int) -> Vectors | None:
+    """The embeddings by their numbers; None if the server sent anything else, which the SDK lets through."""
+    items = getattr(answer, "data", None)
+    if not isinstance(items, list):
+        return None
+    found = {getattr(item, "index", None): getattr(item, "embedding", None) for item in items}
+    vectors = [vector for number in range(count) if isinstance(vector := found.get(number), list)]
+    lengths = {len(vector) for vector in vectors}
+    if len(vectors) != count or len(lengths) != 1 or 0 in lengths:
+        return None
+    return vectors if all(map(_is_finite, vectors)) else None
+
+
+def _is_finite(vector: Sequence[object]) -> bool:
+    return all(isinstance(x, int | float) and math.isfinite(x) for x in vector)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from openai import APIConnectionError, APIStatusError
+from openai import APIStatusError
 
 from rlm_rs.providers.retrying import Failure, retry_after
 from rlm_rs.providers.wire_text import quoted
@@ -130,7 +130,7 @@ def _of_request(status: int, error: ErrorBody, said: str, names: Names) -> Failu
     return Failure("bad_request", f"The provider refused the request ({status}){_colon(said)}", status)
 
 
-def of_connection(error: APIConnectionError, names: Names) -> Failure:
+def of_connection(error: Exception, names: Names) -> Failure:
     """The failure of a connection that was not made or broke."""
     cause: BaseException = error
     while cause.__cause__ is not None:

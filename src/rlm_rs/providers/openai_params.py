@@ -132,9 +132,15 @@ def is_strict(schema: object) -> bool:
     properties = schema.get("properties")
     if schema.get("type") == "object" or isinstance(properties, Mapping):
         named = properties if isinstance(properties, Mapping) else {}
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(named):
+        if schema.get("additionalProperties") is not False or not _requires(schema.get("required"), named):
             return False
     return all(map(is_strict, schema.values()))
+
+
+def _requires(required: object, named: Mapping[str, object]) -> bool:
+    """Whether it is a list of exactly these names; a model may have written anything there."""
+    names = [] if required is None else required
+    return isinstance(names, list) and all(isinstance(n, str) for n in names) and set(names) == set(named)
 
 
 def _messages(request: ModelRequest, dialect: Dialect) -> list[dict[str, str]]:

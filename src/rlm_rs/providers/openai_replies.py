@@ -92,7 +92,7 @@ def _no_answer(data: Mapping[str, Any], what: str, names: Names) -> Failure:
     if not data.get("error"):
         return of_malformed(what, names)
     error = read_error(data)
-    status = int(error.code) if error.code.isdigit() and 400 <= int(error.code) <= 599 else 500
+    status = int(error.code) if error.code.isdecimal() and 400 <= int(error.code) <= 599 else 500
     return of_error(429 if "rate_limit" in error.code else status, error, names)
 
 

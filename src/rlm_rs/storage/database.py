@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS work (
     kind TEXT NOT NULL, tenant_id TEXT NOT NULL, item_id TEXT NOT NULL,
     owner TEXT, lease_until REAL NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, cancel_requested INTEGER NOT NULL DEFAULT 0,
+    request_id TEXT NOT NULL DEFAULT '',
     UNIQUE (kind, tenant_id, item_id)
 );
 CREATE INDEX IF NOT EXISTS work_by_age ON work (kind, tenant_id, number, lease_until);
@@ -92,6 +93,9 @@ CREATE TABLE IF NOT EXISTS idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS idempotency_by_end ON idempotency (until);
 """
+
+LATER_COLUMNS = (("work", "request_id", "TEXT NOT NULL DEFAULT ''"),)
+"""Table, name and type of columns that a file of an earlier release does not have yet."""
 
 
 class Database:
@@ -217,6 +221,7 @@ def _open(path: Path, schema: str, synchronous: str) -> apsw.Connection:
         # a file that has the number already is not written to
         number = "" if known == SCHEMA_VERSION else f"PRAGMA user_version={SCHEMA_VERSION};"
         _patiently(connection, f"BEGIN IMMEDIATE; {schema}; {number} COMMIT")
+        _add_later_columns(connection)
     except (OSError, apsw.Error) as error:
         raise SettingInvalid(
             variable="RLM_DATA_DIR", value=str(path.parent), reason=f"cannot keep a database there: {error}"
@@ -233,6 +238,21 @@ def _checked_version(db: apsw.Connection, path: Path) -> int:
         reason = f"{path.name} was written by a later release. Use that one, or another folder."
         raise SettingInvalid(variable="RLM_DATA_DIR", value=str(path.parent), reason=reason)
     return known
+
+
+def _add_later_columns(db: apsw.Connection) -> None:
+    for table, column, type_ in LATER_COLUMNS:
+        if _lacks(db, table, column):
+            db.execute("BEGIN IMMEDIATE")
+            # another process may have been faster
+            if _lacks(db, table, column):
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {type_}")
+            db.execute("COMMIT")
+
+
+def _lacks(db: apsw.Connection, table: str, column: str) -> bool:
+    names = [row[0] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    return bool(names) and column not in names
 
 
 def _patiently(db: apsw.Connection, statements: str) -> None:

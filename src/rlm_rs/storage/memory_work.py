@@ -27,9 +27,10 @@ class MemoryWork:
         self._rows: dict[Place, _Row] = {}
         self._added = 0
 
-    async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
+    async def add(self, kind: WorkKind, tenant_id: str, item_id: str, request_id: str = "") -> None:
         self._added += 1
-        row = _Row(WorkItem(kind, tenant_id, item_id, attempts=0), self._added)
+        item = WorkItem(kind, tenant_id, item_id, attempts=0, request_id=request_id)
+        row = _Row(item, self._added)
         self._rows.setdefault((kind, tenant_id, item_id), row)
 
     async def claim(

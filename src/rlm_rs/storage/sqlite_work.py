@@ -32,10 +32,12 @@ SELECT tenant_id, item_id FROM work WHERE number =
     (SELECT oldest FROM queues WHERE oldest IS NOT NULL ORDER BY held, oldest LIMIT 1)
 """
 
-LEASE = """
+AS_LEASED = "RETURNING attempts, cancel_requested, request_id"
+
+LEASE = f"""
 UPDATE work SET owner = :owner, lease_until = :until, attempts = attempts + 1
 WHERE kind = :kind AND tenant_id = :tenant AND item_id = :item AND lease_until <= :now
-RETURNING attempts, cancel_requested
+{AS_LEASED}
 """
 
 HELD = "kind = :kind AND tenant_id = :tenant AND item_id = :item AND owner = :owner AND lease_until > :now"
@@ -48,9 +50,9 @@ class SqliteWork:
         self._db = database
         self._clock = clock
 
-    async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
-        query = "INSERT OR IGNORE INTO work (kind, tenant_id, item_id) VALUES (?, ?, ?)"
-        await self._db.write(lambda db: db.execute(query, (kind.value, tenant_id, item_id)))
+    async def add(self, kind: WorkKind, tenant_id: str, item_id: str, request_id: str = "") -> None:
+        query = "INSERT OR IGNORE INTO work (kind, tenant_id, item_id, request_id) VALUES (?, ?, ?, ?)"
+        await self._db.write(lambda db: db.execute(query, (kind.value, tenant_id, item_id, request_id)))
 
     async def claim(
         self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()
@@ -71,7 +73,7 @@ class SqliteWork:
         return await self._db.write(lambda db: _lease(db, wanted, owner, self._clock(), lease_seconds))
 
     async def renew(self, item: WorkItem, owner: str, lease_seconds: float) -> WorkItem | None:
-        query = f"UPDATE work SET lease_until = :until WHERE {HELD} RETURNING attempts, cancel_requested"
+        query = f"UPDATE work SET lease_until = :until WHERE {HELD} {AS_LEASED}"
 
         def prolong(db: apsw.Connection) -> WorkItem | None:
             now = self._clock()
@@ -121,4 +123,6 @@ def _held(item: WorkItem, owner: str, now: float) -> dict[str, object]:
 
 
 def _as_leased(item: WorkItem, row: tuple[Any, ...] | None) -> WorkItem | None:
-    return replace(item, attempts=row[0], cancel_requested=bool(row[1])) if row else None
+    if row is None:
+        return None
+    return replace(item, attempts=row[0], cancel_requested=bool(row[1]), request_id=row[2])

@@ -32,6 +32,7 @@ EXECUTE_TOOL = "execute_tool"
 
 ERROR_TYPE = "error.type"
 
+REQUEST_ID = "rlm.request_id"
 TENANT_ID = "rlm.tenant.id"
 SESSION_ID = "rlm.session.id"
 EXECUTION_ID = "rlm.execution.id"

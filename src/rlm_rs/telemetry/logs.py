@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -21,6 +22,8 @@ _SHARED: tuple[Any, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 )
+# started as a program, uvicorn gives these handlers of their own, which do not write JSON
+_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 # they say per request or connection what the service's own line says already, or less
 _QUIET = ("uvicorn.access", "httpx", "httpx2", "openai", "httpcore")
 
@@ -37,6 +40,10 @@ def configure_logging(level: str = "INFO") -> None:
     out = logging.StreamHandler(sys.stderr)
     out.setFormatter(formatter)
     logging.basicConfig(handlers=[out], level=level, force=True)
+    for name in _OWN_HANDLERS:
+        theirs = logging.getLogger(name)
+        theirs.handlers.clear()
+        theirs.propagate = True
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
@@ -61,10 +68,21 @@ def bind(**ids: str | int) -> None:
     structlog.contextvars.bind_contextvars(**ids)
 
 
+def bound() -> Mapping[str, Any]:
+    """The ids that every line of this task has."""
+    return structlog.contextvars.get_contextvars()
+
+
+def request_id() -> str:
+    """The id of the request that this task answers, or of the one that asked for its work; empty for none."""
+    return str(bound().get("request_id", ""))
+
+
 def at_work(item: WorkItem) -> None:
-    """Name a work item in every later line of this task."""
+    """Name a work item, and the request that asked for it, in every later line of this task."""
     name = "session_id" if item.kind == WorkKind.INGESTION else "execution_id"
-    bind(**{"tenant_id": item.tenant_id, name: item.item_id})
+    asked = {"request_id": item.request_id} if item.request_id else {}
+    bind(**{"tenant_id": item.tenant_id, name: item.item_id}, **asked)
 
 
 def recorded(run: Run, event: Event) -> None:

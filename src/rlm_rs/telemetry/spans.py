@@ -76,7 +76,7 @@ class SpanReader:
         parent = execution.parent
         return TraceSpan(
             name=f"{genai.INVOKE_AGENT} {AGENT}",
-            trace_id=trace_id(execution),
+            trace_id=trace_id(execution.execution_id),
             span_id=span_id(execution.execution_id),
             parent_id=span_id(parent.execution_id, "rlm", parent.key) if parent else None,
             start=execution.created_at,
@@ -105,7 +105,7 @@ class SpanReader:
         usage = event.usage
         return TraceSpan(
             name=f"{genai.CHAT} {event.model}",
-            trace_id=trace_id(run.execution),
+            trace_id=trace_id(run.execution.execution_id),
             span_id=span_id(run.execution.execution_id, "root", event.turn),
             parent_id=_turn_id(run, event.turn),
             start=event.at - event.seconds,
@@ -131,7 +131,7 @@ class SpanReader:
         content = {genai.TOOL_ARGUMENTS: _cut(reply.code or ""), genai.TOOL_RESULT: _cut(result.stdout)}
         return TraceSpan(
             name=f"{genai.EXECUTE_TOOL} {STEP_TOOL}",
-            trace_id=trace_id(run.execution),
+            trace_id=trace_id(run.execution.execution_id),
             span_id=_step_id(run, event.turn),
             parent_id=_turn_id(run, event.turn),
             start=reply.at,
@@ -156,7 +156,7 @@ class SpanReader:
         failure = event.result.meta.get("error")
         return TraceSpan(
             name=_subcall_name(event, model),
-            trace_id=trace_id(execution),
+            trace_id=trace_id(execution.execution_id),
             span_id=_subcall_id(run, event),
             parent_id=_step_id(run, event.turn) if request.called else _turn_id(run, event.turn),
             start=event.at - event.seconds,
@@ -199,9 +199,9 @@ class SpanReader:
         return {name: _message(role, text) for name, role, text in messages if text is not None}
 
 
-def trace_id(execution: Execution) -> int:
+def trace_id(execution_id: str) -> int:
     """One trace for an execution and its children, 128 bits: child ids begin with their parent's."""
-    return _bits(16, execution.execution_id.partition("-")[0])
+    return _bits(16, execution_id.partition("-")[0])
 
 
 def span_id(execution_id: str, *place: object) -> int:
@@ -240,7 +240,7 @@ def _turn(run: Run, reply: RootReplied, end: float) -> TraceSpan:
     execution = run.execution
     return TraceSpan(
         name=f"turn {reply.turn}",
-        trace_id=trace_id(execution),
+        trace_id=trace_id(execution.execution_id),
         span_id=_turn_id(run, reply.turn),
         parent_id=span_id(execution.execution_id),
         start=reply.at - reply.seconds,

@@ -119,6 +119,16 @@ class WorkContract:
         await work.add(EXECUTION, "a", "e")
         assert (await claimed(work)).attempts == 1
 
+    async def test_an_item_says_which_request_asked_for_it(self, work: Work, clock: StoppedClock) -> None:
+        await work.add(EXECUTION, "a", "e", "req_1")
+        await work.add(EXECUTION, "a", "e", "req_2")
+        item = await claimed(work, "one")
+        assert item.request_id == "req_1"
+        assert await work.renew(item, "one", 30) == item
+        clock.advance(60)
+        again = await work.claim_item(EXECUTION, "a", "e", "two", 30)
+        assert again == WorkItem(EXECUTION, "a", "e", attempts=2, request_id="req_1")
+
     async def test_what_is_given_back_is_claimable_at_once(self, work: Work) -> None:
         await work.add(EXECUTION, "a", "e")
         await work.release(await claimed(work, "one"), "one")

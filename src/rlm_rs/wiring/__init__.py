@@ -71,7 +71,7 @@ def wire(
         stores,
         spooled=Spool(settings.rlm_data_dir / "spool"),
         limiter=Limiter(settings.rate_limits(), stores.rates, stores.catalog),
-        end_tracing=traced(settings, ports.log, provider.name),
+        tracing=traced(settings, ports.log, provider.name),
     )
 
 

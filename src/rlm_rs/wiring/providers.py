@@ -70,16 +70,17 @@ def _openai_config(settings: Settings) -> OpenAIConfig:
 def _azure_config(settings: Settings) -> OpenAIConfig:
     from rlm_rs.providers.openai import DEFAULT_AZURE_API_VERSION, OpenAIConfig
 
-    if settings.azure_openai_endpoint is None or settings.azure_openai_api_key is None:
+    endpoint, key = settings.azure_endpoint(), settings.azure_key()
+    if endpoint is None or key is None:
         raise SettingInvalid(
             variable="AZURE_OPENAI_ENDPOINT",
-            value=settings.azure_openai_endpoint or "",
+            value=endpoint or "",
             reason="set it and AZURE_OPENAI_API_KEY to use azure_openai.",
         )
     return OpenAIConfig(
-        api_key=secret(settings.azure_openai_api_key),
-        azure_endpoint=settings.azure_openai_endpoint,
-        azure_api_version=settings.openai_api_version or DEFAULT_AZURE_API_VERSION,
+        api_key=secret(key),
+        azure_endpoint=endpoint,
+        azure_api_version=settings.azure_version() or DEFAULT_AZURE_API_VERSION,
         **_calling(settings),
     )
 
@@ -90,7 +91,16 @@ def _calling(settings: Settings) -> dict[str, Any]:
         "max_retries": settings.openai_max_retries,
         "use_responses": settings.openai_use_responses_api,
         "min_output_tokens": settings.subcall_min_completion_tokens,
+        "reasoning_effort": _efforts(settings),
     }
+
+
+def _efforts(settings: Settings) -> dict[str, str]:
+    """By model name, the reasoning effort that is asked of it."""
+    usual = DEFAULT_MODELS.get(provider_name(settings))
+    sub = settings.default_models().get("sub_model") or (usual.sub if usual else None)
+    effort = settings.subcall_reasoning_effort
+    return {sub: effort} if sub and effort else {}
 
 
 def secret(value: SecretStr | None) -> str:

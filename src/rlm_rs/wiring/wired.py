@@ -14,7 +14,7 @@ from rlm_rs.core.corpus import Source
 from rlm_rs.core.errors import SandboxFailed, ValidationFailed
 from rlm_rs.core.execution import Models
 from rlm_rs.core.ports import AuditLog, Idempotency, Keys, ModelProvider, Parser, StoredParser, Work
-from rlm_rs.core.records import ApiKeyRecord, WorkItem, WorkKind
+from rlm_rs.core.records import ApiKeyRecord, WorkKind
 from rlm_rs.orchestrator.ingestion import Ingestion
 from rlm_rs.orchestrator.keys import DEFAULT_SCOPES, check_key, create_key, good_key
 from rlm_rs.orchestrator.limiter import Limiter
@@ -31,6 +31,7 @@ from rlm_rs.wiring.search import search_detail
 from rlm_rs.wiring.sources import find_sources
 from rlm_rs.wiring.spool import Spool
 from rlm_rs.wiring.stores import Stores, pepper
+from rlm_rs.wiring.tracing import Traced
 
 if TYPE_CHECKING:
     from rlm_rs.telemetry.metrics import Metrics
@@ -53,7 +54,7 @@ class Wiring:
     stores: Stores
     spooled: Spool
     limiter: Limiter
-    end_tracing: Callable[[], Awaitable[None]]
+    tracing: Traced
 
     @property
     def spool(self) -> Path:
@@ -153,6 +154,9 @@ class Wiring:
 
     def service(self) -> Service:
         """The engine for many tenants, over these parts."""
+        # structlog is the service's alone
+        from rlm_rs.telemetry.logs import at_work, request_id
+
         return Service(
             ports=replace(self.ports, index_on_demand=False),
             evaluations=self.stores.evaluations,
@@ -165,7 +169,8 @@ class Wiring:
             budgets=self.settings.budgets(),
             import_prefixes=self.settings.import_prefixes(),
             parsing=2 * self.settings.parser_workers,
-            at_work=_noted(),
+            at_work=at_work,
+            request_id=request_id,
             enable_search=self.settings.enable_search_default,
         )
 
@@ -188,8 +193,16 @@ class Wiring:
     def stored_parser(self) -> StoredParser:
         """The parser service where one is configured, else the parser of this process."""
         if self.settings.parser_service_url:
-            return RemoteStoredParser(self.settings.parser_service_url)
+            # structlog is the service's alone
+            from rlm_rs.telemetry.logs import request_id
+
+            return RemoteStoredParser(self.settings.parser_service_url, request_id=request_id)
         return self.local_parser()
+
+    async def parser_answers(self) -> str:
+        """What parses the documents of sessions, in words. Raises `ParserFailed` if it is away."""
+        parser = self.stored_parser()
+        return await parser.examine() if isinstance(parser, RemoteStoredParser) else "in child processes here"
 
     def local_parser(self) -> LocalStoredParser:
         """The parser of this process, over stored objects."""
@@ -263,14 +276,7 @@ class Wiring:
         models = [self.ports.provider.close] if provider else []
         search = [self.ports.search.index.close] if self.ports.search is not None else []
         first = [self.ports.sandbox.close, self.parser.close, self.ports.tools.close]
-        return [*first, *models, self.end_tracing, *search, self.stores.close]
-
-
-def _noted() -> Callable[[WorkItem], None]:
-    # structlog is the service's alone
-    from rlm_rs.telemetry.logs import at_work
-
-    return at_work
+        return [*first, *models, self.tracing.close, *search, self.stores.close]
 
 
 def _models_of(provider: ModelProvider) -> Models | None:

@@ -46,6 +46,7 @@ from rlm_rs.orchestrator.event_log import replayed
 from rlm_rs.orchestrator.executions import NewExecution
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.uploads import store_upload
+from rlm_rs.telemetry.logs import bind
 
 router = APIRouter(prefix="/v1", tags=["chat"])
 
@@ -125,7 +126,9 @@ async def _begun(wanted: Asked, body: ChatBody, tenant_id: str, parts: Parts) ->
     root = None if body.model == MODEL else body.model
     execution = chat_execution(wanted.question, root, output_schema(body))
     async with parts.wiring.limiter.starting_execution(tenant_id):
-        return await _submitted(tenant_id, made.session.session_id, execution, service)
+        run = await _submitted(tenant_id, made.session.session_id, execution, service)
+    bind(session_id=run.execution.session_id, execution_id=run.execution.execution_id)
+    return run
 
 
 async def _submitted(tenant_id: str, session_id: str, new: NewExecution, service: Service) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter, Response
 
 from rlm_rs.api.envelope import documented
@@ -34,7 +36,7 @@ async def ready(parts: PartsDep) -> Ready:
 
 async def _checks(parts: Parts) -> tuple[dict[str, str], dict[str, str]]:
     found, failed = {}, {}
-    for name, check in (("storage", _storage), ("sandbox", _sandbox), ("models", _models)):
+    for name, check in CHECKS.items():
         try:
             found[name] = await check(parts)
         except (RlmError, OSError) as error:
@@ -60,6 +62,18 @@ async def _sandbox(parts: Parts) -> str:
 async def _models(parts: Parts) -> str:
     models = parts.wiring.models()
     return f"{parts.wiring.ports.provider.name}: root {models.root}, sub {models.sub}"
+
+
+async def _parser(parts: Parts) -> str:
+    return await parts.wiring.parser_answers()
+
+
+CHECKS: dict[str, Callable[[Parts], Awaitable[str]]] = {
+    "storage": _storage,
+    "parser": _parser,
+    "sandbox": _sandbox,
+    "models": _models,
+}
 
 
 @router.get(

@@ -23,8 +23,11 @@ class Work(Protocol):
     lease comes first, its oldest item first.
     """
 
-    async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
-        """Ask for something to be done. Adding what is waiting or under way already changes nothing."""
+    async def add(self, kind: WorkKind, tenant_id: str, item_id: str, request_id: str = "") -> None:
+        """Ask for something to be done. Adding what is waiting or under way already changes nothing.
+
+        request_id: of the request that asks; whoever claims the item is told it.
+        """
 
     async def claim(
         self, kind: WorkKind, owner: str, lease_seconds: float, passing_over: Collection[str] = ()

@@ -63,7 +63,7 @@ class DynamoWork:
         self._held: dict[Held, WakeUp] = {}
         self._last_number = 0
 
-    async def add(self, kind: WorkKind, tenant_id: str, item_id: str) -> None:
+    async def add(self, kind: WorkKind, tenant_id: str, item_id: str, request_id: str = "") -> None:
         item = {
             PARTITION_KEY: work_key(kind, tenant_id),
             SORT_KEY: key("ITEM", item_id),
@@ -71,6 +71,7 @@ class DynamoWork:
             "item_id": item_id,
             "attempts": 0,
             "cancel_requested": False,
+            "request_id": request_id,
             **self._numbered(),
         }
         with suppress(ConditionFailed):
@@ -256,4 +257,11 @@ def _is_mine(row: Item, owner: str, now: float) -> bool:
 
 
 def _item(kind: WorkKind, row: Item) -> WorkItem:
-    return WorkItem(kind, row["tenant_id"], row["item_id"], row["attempts"], row["cancel_requested"])
+    return WorkItem(
+        kind,
+        row["tenant_id"],
+        row["item_id"],
+        row["attempts"],
+        row["cancel_requested"],
+        row.get("request_id", ""),
+    )
