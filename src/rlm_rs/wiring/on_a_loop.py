@@ -36,7 +36,7 @@ class _Wired:
 
     def use_on(self, running: asyncio.AbstractEventLoop | None) -> None:
         """Raise `RuntimeError` where they cannot be used; the first loop is theirs from then on."""
-        if self._process != os.getpid():
+        if not self.here:
             raise RuntimeError(FORKED)
         if running is None or self.loop is running:
             return
@@ -54,9 +54,14 @@ class _Wired:
         """Whether the loop they worked on is closed."""
         return self.loop is not None and self.loop.is_closed()
 
+    @property
+    def here(self) -> bool:
+        """Whether this process made them."""
+        return self._process == os.getpid()
+
     async def end(self) -> None:
-        """End them, if they are this process's."""
-        if self.ended or self._process != os.getpid():
+        """End them, once."""
+        if self.ended:
             return
         if self._until_the_end is not None and self.loop is asyncio.get_running_loop():
             await self._until_the_end.aclose()
@@ -110,12 +115,13 @@ class WiringOnALoop:
     async def close(self) -> None:
         """End every process and connection; those of a process this one was forked from are not its own."""
         with self._making:
-            wired, self._wired = [*self._left, *filter(None, [self._wired])], None
+            made, self._wired = [*self._left, *filter(None, [self._wired])], None
             self._left.clear()
+        wired = [one for one in made if one.here]
         for one in wired:
             await one.end()
         if wired and self._provider is not None:
-            await self._provider.close()
+            await _closed(self._provider, wired[-1].loop)
 
     @property
     def made(self) -> bool:
@@ -130,6 +136,15 @@ class WiringOnALoop:
     def _heard(self, execution_id: str, seq: int, event: Event) -> None:
         for listener in tuple(self._listeners):
             listener(execution_id, seq, event)
+
+
+async def _closed(provider: ModelProvider, worked_on: asyncio.AbstractEventLoop | None) -> None:
+    try:
+        await provider.close()
+    except RuntimeError:
+        # connections that were made on another loop refuse to be closed on this one
+        if worked_on in (None, asyncio.get_running_loop()):
+            raise
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
