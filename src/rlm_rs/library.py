@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike, fspath
@@ -40,6 +41,7 @@ from rlm_rs.sandbox.protocol import ContextShape
 from rlm_rs.settings import Settings, load_settings
 from rlm_rs.waiting import LoopThread, iterating, waiting
 from rlm_rs.wiring import Wiring, wire
+from rlm_rs.wiring.on_a_loop import WiringOnALoop
 from rlm_rs.wiring.tools import mcp_servers as read_servers
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -58,6 +60,8 @@ class RLM:
     asked, False takes search away from the steps; None builds the index when a step first searches, or as
     ENABLE_SEARCH_DEFAULT says. Other settings come from the environment
     (`rlm_rs.settings.Settings`).
+
+    It works on one event loop at a time, any thread may ask, and it goes with the process that made it.
     """
 
     def __init__(
@@ -87,8 +91,9 @@ class RLM:
         self._context_shape: ContextShape = context_shape
         self._search = search if search is not None else (self._settings.enable_search_default or None)
         self._tenant_id = tenant_id
-        self._wiring: Wiring | None = None
+        self._parts = WiringOnALoop(self._wired, provider)
         self._loop: LoopThread | None = None
+        self._making = threading.Lock()
 
     # ---- asynchronous
 
@@ -196,7 +201,7 @@ class RLM:
             fingerprint = await fingerprint_of(found, wiring.parser.version)
             known = None
             if not fresh:
-                known = await find_corpus(self._tenant_id, fingerprint, ports.catalog, ports.texts)
+                known = await find_corpus(self._tenant_id, fingerprint.whole, ports.catalog, ports.texts)
             ingestion = wiring.ingestion(self._tenant_id)
             if self._search and ports.search is None:
                 raise ValidationFailed(reason=f"Nothing can be indexed here: {wiring.search_detail}")
@@ -207,9 +212,7 @@ class RLM:
 
     async def aclose(self) -> None:
         """End every process and connection."""
-        if self._wiring is not None:
-            wiring, self._wiring = self._wiring, None
-            await wiring.close()
+        await self._parts.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -233,10 +236,9 @@ class RLM:
 
     def close(self) -> None:
         """`aclose`, waiting."""
-        if self._loop is not None:
-            self._loop.wait(self.aclose())
-            self._loop.stop()
-            self._loop = None
+        if self._loop is not None or self._parts.made:
+            self.loop.stop(self.aclose)
+        self._loop = None
 
     def __enter__(self) -> Self:
         return self
@@ -250,10 +252,11 @@ class RLM:
 
     @property
     def wiring(self) -> Wiring:
-        """The wired parts, made at first use."""
-        if self._wiring is None:
-            self._wiring = wire(self._settings, provider=self._provider, functions=self._functions)
-        return self._wiring
+        """The wired parts, made at first use, for the event loop of that use; anew once it is closed."""
+        return self._parts.get()
+
+    def _wired(self) -> Wiring:
+        return wire(self._settings, provider=self._provider, functions=self._functions)
 
     @property
     def model_names(self) -> tuple[str | None, str | None]:
@@ -268,7 +271,7 @@ class RLM:
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(execution_id, seq, event)` for every event once it is recorded, those of child
         executions included; returns what stops it."""
-        return self.wiring.ports.log.listen(listener)
+        return self._parts.listen(listener)
 
     def check(self, question: str, **options: Unpack[AskOptions]) -> None:
         """Raise `ValidationFailed` for an ask that could not be made, before any file is read."""
@@ -312,9 +315,10 @@ class RLM:
     @property
     def loop(self) -> LoopThread:
         """Where the synchronous methods' work is done, made at first use."""
-        if self._loop is None:
-            self._loop = LoopThread()
-        return self._loop
+        with self._making:
+            if self._loop is None:
+                self._loop = LoopThread()
+            return self._loop
 
 
 class Session:

@@ -43,6 +43,13 @@ def test_of_json_lines_the_last_counts() -> None:
     assert len(read_claims("\n".join(map(json.dumps, lines)) + "\n")) == 2
 
 
+def test_a_line_holds_whatever_unicode_calls_a_line_break() -> None:
+    quoted = {**CITATION, "text": "one\u2028two\u2029three\x85four"}
+    lines = [{"type": "Started", "question": "a\u2028b"}, {"type": "Answer", "citations": [quoted]}]
+    [claim] = read_claims("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n")
+    assert claim.text == quoted["text"]
+
+
 def test_an_answer_without_citations_has_none() -> None:
     assert read_claims('{"answer": "42", "citations": []}') == []
 
@@ -60,6 +67,8 @@ def test_an_answer_without_citations_has_none() -> None:
         (json.dumps({**REF, "start_char": "3"}), "its start_char is '3'"),
         (json.dumps({**REF, "doc_index": True}), "its doc_index is True"),
         (json.dumps({**CITATION, "text": 17}), "its text is 17"),
+        (json.dumps({**REF, "session_id": "\ud800"}), r"its session_id is '\\ud800'"),
+        (json.dumps({**CITATION, "source_name": "\udfff.txt"}), r"its source_name is '\\udfff\.txt'"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(given: str, why: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from invoking import Main
+
+FULL = Path("/dev/full")
 
 
 def test_an_answer_and_its_report_come_together(run_main: Main, notes: Path, tmp_path: Path) -> None:
@@ -33,3 +37,16 @@ def test_what_cannot_be_written_or_found_is_one_line(run_main: Main, notes: Path
     assert run_main("list").err.startswith("Nothing was asked yet")
     missing = run_main("view", "exec_none")
     assert (missing.code, missing.err.count("\n")) == (1, 1)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no disk that is always full")
+def test_an_answer_whose_report_cannot_be_written_is_given_all_the_same(run_main: Main, notes: Path) -> None:
+    asked = run_main("ask", "--json", "Who is the tenant?", str(notes), "--html", str(FULL))
+    execution_id = json.loads(asked.out)["execution_id"]
+    assert asked.code == 1
+    [complaint] = [line for line in asked.err.splitlines() if line.startswith("rlm: ")]
+    assert complaint.startswith("rlm: Cannot write /dev/full: No space left on device. The answer is kept.")
+    assert complaint.endswith(f" view {execution_id} --html FILE")
+    viewed = run_main("view", execution_id, "--html", str(FULL))
+    assert viewed.err == "rlm: Cannot write /dev/full: No space left on device.\n"
+    assert viewed.code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -104,6 +105,20 @@ def test_a_file_to_verify_that_is_none(run_main: Main, tmp_path: Path) -> None:
     (tmp_path / "answer.json").write_text("[1, 2")
     assert "not JSON" in complaint(run_main("verify", str(tmp_path / "answer.json")), 2)
     assert "No such file" in complaint(run_main("verify", str(tmp_path / "none.json")), 2)
+
+
+def test_a_reference_to_verify_that_no_store_can_hold(run_main: Main, tmp_path: Path) -> None:
+    ref = {"tenant_id": "local", "session_id": "\ud800", "doc_id": "d", "checksum": "sha256:00"}
+    place = tmp_path / "ref.json"
+    place.write_text(json.dumps({**ref, "doc_index": 0, "start_char": 0, "end_char": 1}))
+    assert "its session_id is '\\ud800'" in complaint(run_main("verify", str(place)), 2)
+
+
+def test_a_schema_that_is_nested_too_deep(run_main: Main, notes: Path, tmp_path: Path) -> None:
+    for depth in (200, 100_000):
+        (tmp_path / "deep.json").write_text('{"not":' * depth + "{}" + "}" * depth)
+        ended = run_main("ask", "q", str(notes), "--schema", str(tmp_path / "deep.json"))
+        assert "nested" in complaint(ended, 2)
 
 
 def test_a_refused_key(run_main: Main, notes: Path, serve: Serve) -> None:

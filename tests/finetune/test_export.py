@@ -64,6 +64,31 @@ def test_a_redacted_export_teaches_nothing(rlm: Rlm, tmp_path: Path) -> None:
     assert "left out: 3 (redacted)" in done.stderr
 
 
+def test_a_file_with_texts_is_not_gone_on_with_where_they_are_to_be_left_out(
+    rlm: Rlm, recorded: Recorded, tmp_path: Path
+) -> None:
+    place = tmp_path / "t.jsonl"
+    wanted = ("finetune", "export", "--output", place, "--execution-id", recorded.ids[0])
+    rlm(*wanted)
+    with_texts = place.read_bytes()
+    done = rlm(*wanted, "--redact", code=2)
+    assert done.stderr.startswith(f"rlm: t.jsonl has the texts of {recorded.ids[0]}")
+    assert "--overwrite" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert place.read_bytes() == with_texts
+    rlm(*wanted, "--redact", "--overwrite")
+    assert b"lease" not in place.read_bytes()
+    assert "1 were there already" in rlm(*wanted, "--redact").stderr
+
+
+def test_a_file_of_another_tenant_is_not_gone_on_with(rlm: Rlm, recorded: Recorded, tmp_path: Path) -> None:
+    place = tmp_path / "t.jsonl"
+    rlm("finetune", "export", "--output", place, "--execution-id", recorded.ids[0])
+    done = rlm("finetune", "export", "--output", place, "--tenant-id", "nobody", code=2)
+    assert done.stderr.count("\n") == 1
+    assert f"{recorded.ids[0]}, which is another tenant's. To begin it anew, use --overwrite." in done.stderr
+
+
 def test_a_trace_that_was_not_kept_is_rebuilt_where_that_is_wanted(
     rlm: Rlm, recorded: Recorded, tmp_path: Path
 ) -> None:

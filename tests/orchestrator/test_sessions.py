@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_rs.core.corpus import Document, Failure, IngestStatus, Parsed, Source
+from rlm_rs.core.corpus import Corpus, Document, Failure, IngestStatus, Parsed, Source
 from rlm_rs.core.errors import SessionNotFound, SessionNotReady
 from rlm_rs.core.records import SessionStatus
 from rlm_rs.orchestrator.ingestion import Ingestion
@@ -20,7 +20,7 @@ from rlm_rs.storage.memory import MemoryCatalog
 
 
 class UpperCaseParser:
-    """Reads a file as ASCII in capitals; an empty file fails, and one that says `boom` breaks the parser."""
+    """Reads a file as ASCII in capitals; an empty file fails, `late` takes too long, `boom` breaks it."""
 
     version = "upper-1"
 
@@ -32,6 +32,8 @@ class UpperCaseParser:
     def _parsed(self, raw: bytes, output_dir: Path) -> Parsed | Failure:
         if raw == b"boom":
             raise RuntimeError("the parser is broken")
+        if raw == b"late":
+            return Failure("PARSE_TIMEOUT", "It took too long.")
         if not raw:
             return Failure("EMPTY", "The file is empty.")
         text = raw.upper()
@@ -43,7 +45,7 @@ class UpperCaseParser:
             len(text),
             0,
             f"sha256:{hashlib.sha256(text).hexdigest()}",
-            "sha256:0",
+            f"sha256:{hashlib.sha256(raw).hexdigest()}",
             "text/plain",
             self.version,
         )
@@ -66,6 +68,11 @@ class Desk:
         path = self.folder / name
         path.write_bytes(content)
         return Source(name, path, byte_length=len(content))
+
+    async def found_again(self, sources: list[Source]) -> tuple[Corpus, str]:
+        """A session that is to be found again, and what by."""
+        fingerprint = await fingerprint_of(sources, "1")
+        return await create_corpus(self.ingestion, sources, self.catalog, fingerprint), fingerprint.whole
 
 
 @pytest.fixture
@@ -97,13 +104,11 @@ async def test_one_bad_file_fails_alone(desk: Desk) -> None:
 
 async def test_no_readable_file_at_all_is_one_clear_error_and_a_failed_session(desk: Desk) -> None:
     with pytest.raises(SessionNotReady, match=r"a\.txt: The file is empty\..*1 more"):
-        await create_corpus(
-            desk.ingestion, [desk.source("a.txt", b""), desk.source("b.txt", b"")], desk.catalog, "f"
-        )
+        await desk.found_again([desk.source("a.txt", b""), desk.source("b.txt", b"")])
     session = await desk.catalog.get_session("local", "sess_1")
     assert session is not None
     assert session.status == SessionStatus.FAILED
-    assert await find_corpus("local", "f", desk.catalog, desk.texts) is None
+    assert session.fingerprint is None
 
 
 async def test_an_interrupted_ingestion_leaves_nothing_half_written(desk: Desk) -> None:
@@ -128,15 +133,15 @@ async def test_progress_follows_every_document(desk: Desk) -> None:
 
 
 async def test_the_same_content_is_found_again(desk: Desk) -> None:
-    corpus = await create_corpus(desk.ingestion, [desk.source("a.txt", b"good")], desk.catalog, "print")
-    assert await find_corpus("local", "print", desk.catalog, desk.texts) == corpus
-    assert await find_corpus("stranger", "print", desk.catalog, desk.texts) is None
+    corpus, fingerprint = await desk.found_again([desk.source("a.txt", b"good"), desk.source("b.txt", b"")])
+    assert await find_corpus("local", fingerprint, desk.catalog, desk.texts) == corpus
+    assert await find_corpus("stranger", fingerprint, desk.catalog, desk.texts) is None
     assert await find_corpus("local", "other", desk.catalog, desk.texts) is None
 
 
 @pytest.mark.parametrize("fate", ["changed", "lost", "expired"])
 async def test_a_session_that_cannot_be_trusted_is_not_used_again(desk: Desk, fate: str) -> None:
-    corpus = await create_corpus(desk.ingestion, [desk.source("a.txt", b"good")], desk.catalog, "print")
+    corpus, fingerprint = await desk.found_again([desk.source("a.txt", b"good"), desk.source("b.txt", b"")])
     uri = corpus.documents[0].text_s3_uri or ""
     if fate == "expired":
         session = await desk.catalog.get_session("local", "sess_1")
@@ -146,7 +151,21 @@ async def test_a_session_that_cannot_be_trusted_is_not_used_again(desk: Desk, fa
         await desk.blobs.delete_prefix("s3://bucket/")
     if fate == "changed":
         await desk.blobs.put(uri, b"EVIL")
-    assert await find_corpus("local", "print", desk.catalog, desk.texts) is None
+    assert await find_corpus("local", fingerprint, desk.catalog, desk.texts) is None
+
+
+async def test_a_session_of_a_file_that_changed_before_it_was_parsed_is_not_used_again(desk: Desk) -> None:
+    source = desk.source("a.txt", b"first")
+    fingerprint = await fingerprint_of([source], "1")
+    corpus = await create_corpus(desk.ingestion, [desk.source("a.txt", b"other")], desk.catalog, fingerprint)
+    assert await desk.texts.read(corpus.documents[0], 0, 100) == "OTHER"
+    assert await find_corpus("local", fingerprint.whole, desk.catalog, desk.texts) is None
+
+
+async def test_a_session_with_a_document_that_took_too_long_is_not_used_again(desk: Desk) -> None:
+    sources = [desk.source("a.txt", b"good"), desk.source("b.txt", b"late")]
+    _, fingerprint = await desk.found_again(sources)
+    assert await find_corpus("local", fingerprint, desk.catalog, desk.texts) is None
 
 
 async def test_a_session_that_is_not_there_is_not_found(desk: Desk) -> None:
@@ -154,17 +173,21 @@ async def test_a_session_that_is_not_there_is_not_found(desk: Desk) -> None:
         await corpus_of("local", "sess_9", desk.catalog)
 
 
+async def print_of(sources: list[Source], parser_version: str) -> str:
+    return (await fingerprint_of(sources, parser_version)).whole
+
+
 async def test_a_fingerprint_is_that_of_names_contents_and_parser(desk: Desk) -> None:
     a, b = desk.source("a", b"one"), desk.source("b", b"two")
-    base = await fingerprint_of([a, b], "1")
-    assert base == await fingerprint_of([replace(a, path=desk.source("copy", b"one").path), b], "1")
+    base = await print_of([a, b], "1")
+    assert base == await print_of([replace(a, path=desk.source("copy", b"one").path), b], "1")
     others = [
-        await fingerprint_of([b, a], "1"),
-        await fingerprint_of([a], "1"),
-        await fingerprint_of([a, b], "2"),
-        await fingerprint_of([replace(a, source_name="A"), b], "1"),
-        await fingerprint_of([desk.source("a", b"changed"), b], "1"),
-        await fingerprint_of([replace(a, path=desk.folder / "gone"), b], "1"),
-        await fingerprint_of([replace(a, failure=Failure("X", "x")), b], "1"),
+        await print_of([b, a], "1"),
+        await print_of([a], "1"),
+        await print_of([a, b], "2"),
+        await print_of([replace(a, source_name="A"), b], "1"),
+        await print_of([desk.source("a", b"changed"), b], "1"),
+        await print_of([replace(a, path=desk.folder / "gone"), b], "1"),
+        await print_of([replace(a, failure=Failure("X", "x")), b], "1"),
     ]
     assert len({base, *others}) == len(others) + 1

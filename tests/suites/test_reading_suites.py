@@ -26,6 +26,21 @@ def test_a_suite_of_ones_own_is_a_line_each(tmp_path: Path) -> None:
     assert other.answer == ("x", "y")
 
 
+def test_a_line_holds_whatever_unicode_calls_a_line_break(tmp_path: Path) -> None:
+    question = "one\u2028two\u2029three\x85four"
+    place = tmp_path / "mine.jsonl"
+    line = json.dumps({**CASE, "question": question}, ensure_ascii=False)
+    place.write_bytes(f"{line}\r\n\r\n".encode())
+    [case] = read_suite(place)
+    assert case.question == question
+
+
+def test_a_line_nested_too_deep_is_no_case(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text("[" * 100_000)
+    with pytest.raises(ValidationFailed, match=r"mine\.jsonl:1 is not a case"):
+        read_suite(tmp_path / "mine.jsonl")
+
+
 @pytest.mark.parametrize(
     ("documents", "said"),
     [

@@ -125,6 +125,8 @@ def _schema(file: BinaryIO) -> dict[str, Any]:
         value = json.loads(file.read())
     except ValueError as error:
         raise click.BadParameter(f"{file.name} is not JSON ({error}).", param_hint="--schema") from None
+    except RecursionError:
+        raise click.BadParameter(f"{file.name} is nested too deep.", param_hint="--schema") from None
     if not isinstance(value, dict):
         raise click.BadParameter(f"{file.name} is no JSON object.", param_hint="--schema")
     return value

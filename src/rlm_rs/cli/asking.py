@@ -18,10 +18,10 @@ from rlm_rs.cli.options import Shared
 from rlm_rs.cli.reporting import check_target, write_report
 from rlm_rs.cli.running import run
 from rlm_rs.cli.screen import Screen, open_screen
-from rlm_rs.cli.streams import is_terminal
+from rlm_rs.cli.streams import is_terminal, one_line, tell
 from rlm_rs.core.answers import Answer
 from rlm_rs.core.corpus import Document
-from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.errors import RlmError, ValidationFailed
 from rlm_rs.library import RLM
 from rlm_rs.orchestrator.asks import AskOptions
 from rlm_rs.orchestrator.executions import Plan
@@ -58,6 +58,14 @@ class Request:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer; unreported: why the report that was wanted of it is not there."""
+
+    answer: Answer
+    unreported: str | None = None
+
+
 def ask(request: Request, shared: Shared) -> int:
     """Answer, or show the plan; the exit code."""
     form = Form(request.quiet, request.as_json, request.jsonl, whole=shared.verbose)
@@ -69,10 +77,14 @@ def ask(request: Request, shared: Shared) -> int:
     if isinstance(result, Plan):
         say_plan(result, as_json=request.as_json)
         return 0
-    return following.conclude(result)
+    code = following.conclude(result.answer)
+    if result.unreported is None:
+        return code
+    tell(f"rlm: {one_line(result.unreported)}")
+    return RlmError.exit_code
 
 
-async def _asked(request: Request, following: Following) -> Answer | Plan:
+async def _asked(request: Request, following: Following) -> Outcome | Plan:
     following.screen.busy("starting")
     engine = open_engine(
         following.shared,
@@ -92,10 +104,9 @@ async def _asked(request: Request, following: Following) -> Answer | Plan:
         if request.dry_run:
             return await session.aplan(request.question, **options)
         answer = await following.outcome(session.aask(request.question, **options))
-        if reported and request.html:
-            await write_report(reported, answer.execution_id, Path(request.html))
-            following.screen.line("wrote", request.html)
-        return answer
+        if reported is None or request.html is None:
+            return Outcome(answer)
+        return Outcome(answer, await _unreported(reported, answer, request.html, following))
 
 
 def _reported(engine: Engine, target: str | None) -> RLM | None:
@@ -108,6 +119,18 @@ def _reported(engine: Engine, target: str | None) -> RLM | None:
         )
     check_target(Path(target))
     return engine
+
+
+async def _unreported(rlm: RLM, answer: Answer, target: str, following: Following) -> str | None:
+    """Write the report; why it could not be written: the answer is there and was paid for all the same."""
+    try:
+        await write_report(rlm, answer.execution_id, Path(target))
+    except (RlmError, OSError) as error:
+        why = error.message if isinstance(error, RlmError) else f"{error}."
+        again = following.shared.command("view", answer.execution_id, "--html", "FILE")
+        return f"{why} The answer is kept. To write its report: {again}"
+    following.screen.line("wrote", target)
+    return None
 
 
 async def _earlier(engine: Engine, start: str | None) -> Answer | None:

@@ -25,9 +25,13 @@ class Shared:
 
     def resume_command(self, execution_id: str) -> str:
         """The command line, as this program was called, that goes on with an execution."""
+        return self.command("resume", execution_id)
+
+    def command(self, *words: str) -> str:
+        """A command line over the same data or server, as this program was called."""
         named = {"--data-dir": self.data_dir, "--server": self.server}
         place = [part for name, value in named.items() if value for part in (name, value)]
-        return f"{program_name()} {shlex.join(['resume', execution_id, *place])}"
+        return f"{program_name()} {shlex.join([*words, *place])}"
 
 
 def program_name() -> str:

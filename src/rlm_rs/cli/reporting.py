@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from rlm_rs.core.errors import ValidationFailed
+from rlm_rs.core.errors import RlmError, ValidationFailed
 from rlm_rs.library import RLM
 from rlm_rs.settings import KEY_FILE, SERVING_FILE
 from rlm_rs.ui.report import report_of
@@ -36,14 +36,20 @@ async def view(start: str, target: str | None, data_dir: str | None) -> str:
 
 
 async def write_report(rlm: RLM, execution_id: str, path: Path) -> str:
-    """Write the report of an execution; where it is, as a `file:` address. Raises `ValidationFailed`."""
+    """Write the report of an execution; where it is, as a `file:` address.
+
+    Raises `ValidationFailed` for a place where none can be, `RlmError` if the writing itself fails.
+    """
     check_target(path)
     content = await report_of(rlm.tenant_id, execution_id, rlm.wiring.ports)
     return await asyncio.to_thread(_written, path, content)
 
 
 def _written(path: Path, content: str) -> str:
-    path.write_text(content, encoding="utf-8")
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise RlmError(f"Cannot write {path}: {error.strerror or error}.") from error
     return path.resolve().as_uri()
 
 

@@ -113,9 +113,8 @@ class Client:
         return Session(self._attach(session_id), self.loop)
 
     def close(self) -> None:
-        """End every connection, and the thread that waits."""
-        self.loop.wait(self.behind.aclose())
-        self.loop.stop()
+        """End every connection, what is under way and the thread that waits; a second time does nothing."""
+        self.loop.stop(self.behind.aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from rlm_rs.core.records import ExecutionRecord, ExecutionStatus
 from rlm_rs.orchestrator.ports import Service
 from rlm_rs.orchestrator.tracing.building import canonical
 from rlm_rs.orchestrator.tracing.evaluated import joined
+from rlm_rs.orchestrator.tracing.redaction import is_redacted
 from rlm_rs.orchestrator.tracing.stored import live_trace, stored_trace, trace_uri
 
 PAGE_ROWS = 200
@@ -51,9 +52,11 @@ class Exported:
 async def export(wanted: Wanted, service: Service, output: Path, *, fresh: bool = False) -> Exported:
     """Append the traces to a file, those left out that it has already; a line cut short is written again.
 
-    fresh: begin the file anew. Raises `ExecutionNotFound` for an id that is not there.
+    fresh: begin the file anew. Raises `ExecutionNotFound` for an id that is not there, `ValidationFailed`
+    for a file that cannot be gone on with: it has other lines than traces, those of another tenant, or texts
+    that are to be left out.
     """
-    known = await asyncio.to_thread(_ids_in, output, fresh)
+    known = await asyncio.to_thread(_ids_in, output, wanted, fresh)
     exported = Exported()
     with output.open("ab") as file:
         async for trace in traces(wanted, service, known, exported):
@@ -172,7 +175,7 @@ def _read(line: bytes, place: str) -> dict[str, Any]:
     return trace
 
 
-def _ids_in(path: Path, fresh: bool) -> set[str]:
+def _ids_in(path: Path, wanted: Wanted, fresh: bool) -> set[str]:
     """The executions a file has; a last line that was cut short is taken off. fresh: the file is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if fresh:
@@ -185,9 +188,20 @@ def _ids_in(path: Path, fresh: bool) -> set[str]:
             end -= 1
         file.truncate(end)
     try:
-        return {str(trace["execution"]["execution_id"]) for _, trace in read_traces(path)}
+        return {_id_of(trace, path, wanted) for _, trace in read_traces(path)}
     except ValidationFailed as error:
         raise ValidationFailed(reason=f"{error.message} To begin it anew, use --overwrite.") from error
+
+
+def _id_of(trace: dict[str, Any], path: Path, wanted: Wanted) -> str:
+    """The execution of a line. Raises `ValidationFailed` if it may not stand among the wanted."""
+    execution = trace["execution"]
+    execution_id = str(execution["execution_id"])
+    if execution["tenant_id"] != wanted.tenant_id:
+        raise ValidationFailed(reason=f"{path.name} has {execution_id}, which is another tenant's.")
+    if wanted.redact and not is_redacted(trace):
+        raise ValidationFailed(reason=f"{path.name} has the texts of {execution_id}, which is not redacted.")
+    return execution_id
 
 
 def _ends_a_line(file: BinaryIO, end: int) -> bool:

@@ -77,7 +77,7 @@ def _files_of(host: Host) -> Files:
 
 async def _made(paths: Sequence[str], fence: Roots, engine: Engine, host: Host) -> Opened:
     async with _found(paths, fence, host) as found:
-        fingerprint = f"mcp:{await fingerprint_of(found, '')}"
+        fingerprint = f"mcp:{(await fingerprint_of(found, '')).whole}"
         known = await engine.find_session(fingerprint)
         if known is not None:
             return known.session_id, _unread(found)

@@ -93,8 +93,9 @@ def _composed(text: str) -> str:
 
 
 def _decoded(text: str) -> Any:
-    lines = text.strip().splitlines() or [""]
-    for candidate in (text, lines[-1]):
+    # not splitlines: a text within a line may hold U+2028 and its like as they are
+    last = text.strip().rpartition("\n")[-1]
+    for candidate in (text, last):
         try:
             return json.loads(candidate)
         except (ValueError, RecursionError):
@@ -125,16 +126,21 @@ def _ref(given: Mapping[str, Any], number: int) -> SpanRef:
         if name not in given:
             raise _malformed(number, f"it has no {name}")
         kind = int if name in _INTEGERS else str
-        if not isinstance(given[name], kind) or isinstance(given[name], bool):
+        if not isinstance(given[name], kind) or isinstance(given[name], bool) or _half(given[name]):
             raise _malformed(number, f"its {name} is {given[name]!r:.40}")
     return SpanRef(**{name: given[name] for name in names})
 
 
 def _text(item: Mapping[str, Any], name: str, number: int) -> str | None:
     value = item.get(name)
-    if value is not None and not isinstance(value, str):
+    if value is not None and (not isinstance(value, str) or _half(value)):
         raise _malformed(number, f"its {name} is {value!r:.40}")
     return value
+
+
+def _half(value: str | int) -> bool:
+    """Whether it holds half of a surrogate pair, which JSON can write and no text or name can hold."""
+    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _malformed(number: int, why: str) -> ValidationFailed:

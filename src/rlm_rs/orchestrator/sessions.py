@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from rlm_rs.core.corpus import Corpus, Document, Source
@@ -14,6 +15,22 @@ from rlm_rs.core.ports import Catalog
 from rlm_rs.core.records import DocumentRecord, SessionRecord, SessionStatus
 from rlm_rs.orchestrator.ingestion import Ingestion, Progress
 from rlm_rs.orchestrator.texts import DocumentTexts
+
+PASSING = frozenset({"PARSE_TIMEOUT", "PARSE_MEMORY", "PARSE_CRASHED"})
+"""Codes of failures that a loaded machine brings about: another time the document may be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a corpus is found by. digests: of each source's bytes as they were read for it, in hex."""
+
+    whole: str
+    digests: tuple[str, ...]
+
+    def is_of(self, documents: Sequence[Document]) -> bool:
+        """Whether the documents were made from those bytes: a file may have changed before it was parsed."""
+        pairs = zip(documents, self.digests, strict=True)
+        return all(not d.readable or d.raw_checksum == f"sha256:{digest}" for d, digest in pairs)
 
 
 async def corpus_of(tenant_id: str, session_id: str, catalog: Catalog) -> Corpus:
@@ -35,11 +52,16 @@ async def corpus_left(tenant_id: str, session_id: str, catalog: Catalog) -> Corp
 async def find_corpus(
     tenant_id: str, fingerprint: str, catalog: Catalog, texts: DocumentTexts
 ) -> Corpus | None:
-    """An earlier session over the same content, unless one of its stored texts was changed or lost."""
+    """An earlier session over the same content, unless one of its stored texts was changed or lost.
+
+    Nor one where a document failed for want of time or memory: that may have been the machine's doing.
+    """
     session = await catalog.find_session(tenant_id, fingerprint)
     if session is None or session.status != SessionStatus.READY or _expired(session):
         return None
     corpus = await corpus_of(tenant_id, session.session_id, catalog)
+    if any(document.failure and document.failure.code in PASSING for document in corpus.documents):
+        return None
     return corpus if await texts.all_unchanged(corpus.documents) else None
 
 
@@ -47,7 +69,7 @@ async def create_corpus(
     ingestion: Ingestion,
     sources: Sequence[Source],
     catalog: Catalog,
-    fingerprint: str | None = None,
+    fingerprint: Fingerprint | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
     """Parse sources into a new session. Raises `SessionNotReady` if not one of them can be read."""
@@ -63,7 +85,7 @@ async def create_corpus(
         session_id=ingestion.session_id,
         status=SessionStatus.READY if readable else SessionStatus.FAILED,
         created_at=time.time(),
-        fingerprint=fingerprint if readable else None,
+        fingerprint=fingerprint.whole if readable and fingerprint and fingerprint.is_of(documents) else None,
     )
     rows = [DocumentRecord(ingestion.tenant_id, ingestion.session_id, document) for document in documents]
     await catalog.put_session(session, rows)
@@ -77,13 +99,13 @@ def new_session_id() -> str:
     return f"sess_{uuid4().hex}"
 
 
-async def fingerprint_of(sources: Sequence[Source], parser_version: str) -> str:
-    """SHA-256 over the names and contents of all sources and the parser's version, in hex."""
+async def fingerprint_of(sources: Sequence[Source], parser_version: str) -> Fingerprint:
+    """SHA-256 over the names and contents of all sources and the parser's version."""
     digests = await asyncio.to_thread(lambda: [_source_digest(source) for source in sources])
     whole = hashlib.sha256(parser_version.encode())
     for source, digest in zip(sources, digests, strict=True):
         whole.update(f"{source.source_name}\0{digest}\0".encode("utf-8", "surrogateescape"))
-    return whole.hexdigest()
+    return Fingerprint(whole.hexdigest(), tuple(digests))
 
 
 def _source_digest(source: Source) -> str:

@@ -53,7 +53,8 @@ def read_suite(path: Path) -> tuple[Case, ...]:
     """The cases of a suite, their corpora as absolute paths. Raises `ValidationFailed` naming the line."""
     place = path / SUITE_FILE if path.is_dir() else path
     try:
-        lines = place.read_text(encoding="utf-8").splitlines()
+        # not splitlines: a text within a line may hold U+2028 and its like as they are
+        lines = place.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationFailed(reason=f"{place} cannot be read as a suite ({error}).") from error
     cases = [_case(line, f"{place}:{number}", place.parent) for number, line in enumerate(lines, 1) if line]
@@ -75,7 +76,7 @@ def _case(line: str, where: str, folder: Path) -> Case:
     try:
         document: Any = json.loads(line)
         case = _CASE.validate_python({"length": 0, **document})
-    except (ValueError, TypeError, ValidationError) as error:
+    except (ValueError, TypeError, RecursionError, ValidationError) as error:
         reason = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         named = ".".join(str(part) for part in reason["loc"])
         raise ValidationFailed(reason=f"{where} is not a case: {named} {reason['msg']}.") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -257,17 +258,25 @@ class Wiring:
         """A secret of this installation for one purpose, the same in each of its processes."""
         return hmac.digest(pepper(self.settings).encode(), f"purpose:{purpose}".encode(), "sha256")
 
-    async def close(self) -> None:
-        """End everything, in the reverse order of its making."""
-        await self.ports.sandbox.close()
-        await self.parser.close()
-        await self.ports.tools.close()
-        await self.ports.provider.close()
-        await self.tracing.close()
-        if self.ports.search is not None:
-            await self.ports.search.index.close()
-        await self.stores.close()
+    async def close(self, *, provider: bool = True) -> None:
+        """End everything, in the reverse order of its making; provider: the model provider, too."""
+        for close in self._endings(provider):
+            await close()
         self.spooled.close()
+
+    async def close_left(self, *, provider: bool = True) -> None:
+        """The same on another event loop than the one it worked on, as far as it goes there."""
+        for close in self._endings(provider):
+            # transports and locks of that loop refuse; the process or connection behind has been ended
+            with suppress(RuntimeError):
+                await close()
+        self.spooled.close()
+
+    def _endings(self, provider: bool) -> list[Callable[[], Awaitable[None]]]:
+        models = [self.ports.provider.close] if provider else []
+        search = [self.ports.search.index.close] if self.ports.search is not None else []
+        first = [self.ports.sandbox.close, self.parser.close, self.ports.tools.close]
+        return [*first, *models, self.tracing.close, *search, self.stores.close]
 
 
 def _models_of(provider: ModelProvider) -> Models | None:
