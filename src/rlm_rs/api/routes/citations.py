@@ -30,7 +30,8 @@ async def get_span(body: SpanBody, caller: Reader, service: ServiceDep) -> SpanO
 
 @router.post("/citations/verify", responses=documented(SessionNotFound, SessionExpired, BlobNotFound))
 async def verify_citation(body: VerifyBody, caller: Reader, service: ServiceDep) -> VerifiedOut:
-    """Recompute a citation from the stored text. A mismatch of any kind is `valid: false`."""
+    """Recompute a citation from the stored text. A mismatch of any kind is `valid: false`. At most a million
+    characters of the text are given; the checksum is of all of it."""
     ref = span_ref(body.ref)
     return verified_out(ref, *await check_citation(caller.tenant_id, ref, service))
 
