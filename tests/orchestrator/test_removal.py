@@ -15,7 +15,7 @@ from stage import BUCKET, step
 
 from rlm_rs.core.errors import ExecutionNotFound, Fenced, SessionNotFound, ValidationFailed
 from rlm_rs.core.execution import RootReplied
-from rlm_rs.core.records import SessionRecord, SessionStatus
+from rlm_rs.core.records import SessionRecord, SessionStatus, WorkKind
 from rlm_rs.orchestrator.event_log import EventLog
 from rlm_rs.orchestrator.executions import Choices, NewExecution, go_on, submit
 from rlm_rs.orchestrator.lifecycle import delete_session, expire_sessions, ingest_session
@@ -96,6 +96,17 @@ async def test_nobody_waits_for_an_execution_that_waits_for_its_client(tmp_path:
     async with asyncio.timeout(4):
         assert await expire_sessions(time.time() + LATER, served.service) == 3
     assert await nothing_left(served)
+
+
+async def test_nobody_waits_for_executions_that_no_worker_has_begun(tmp_path: Path) -> None:
+    served = serving_with(tmp_path)
+    session_id = (await served.session("alpha")).session.session_id
+    for _ in range(20):
+        await submit(MINE, session_id, NewExecution("What?"), served.service)
+    async with asyncio.timeout(4):
+        await removed(served, session_id)
+    assert await nothing_left(served)
+    assert await served.service.work.waiting(WorkKind.EXECUTION) == 0
 
 
 async def test_a_sweep_does_not_bring_back_what_was_deleted(tmp_path: Path) -> None:

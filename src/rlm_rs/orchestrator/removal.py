@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from uuid import uuid4
 
 from rlm_rs.core.errors import BlobNotFound, ChecksumMismatch, SessionNotFound
 from rlm_rs.core.execution import Event, RootReplied, Run, StepRan, SubcallResolved
@@ -36,11 +37,8 @@ async def remove_session(session: SessionRecord, service: Service) -> None:
     ports, key = service.ports, (session.tenant_id, session.session_id)
     service.signals.stop(session.session_id)
     running = await _running(session, service)
-    for row in running:
-        await service.work.request_cancel(WorkKind.EXECUTION, row.tenant_id, row.execution_id)
-        service.signals.stop(row.execution_id)
-    # nobody is at work on one that waits for its client
-    await _ended([row for row in running if row.mode == "ANSWERER"], service)
+    driven = [row for row in running if not await _is_nobodys(row, service)]
+    await _ended(driven, service)
     async for execution in _executions(session, service):
         await remove_execution(execution.tenant_id, execution.execution_id, service)
     await remove_texts(*key, service)
@@ -134,6 +132,22 @@ async def _executions(session: SessionRecord, service: Service) -> AsyncIterator
             yield row
         if cursor is None:
             return
+
+
+async def _is_nobodys(row: ExecutionRecord, service: Service) -> bool:
+    """Ask whoever drives an execution to stop; whether nobody does, and nobody will begin."""
+    place = (WorkKind.EXECUTION, row.tenant_id, row.execution_id)
+    await service.work.request_cancel(*place)
+    service.signals.stop(row.execution_id)
+    if row.mode != "ANSWERER":
+        # it waits for its client
+        return True
+    owner = f"remove_{uuid4().hex}"
+    item = await service.work.claim_item(*place, owner, STOPPING_SECONDS)
+    if item is None:
+        return False
+    await service.work.done(item, owner)
+    return True
 
 
 async def _ended(running: list[ExecutionRecord], service: Service) -> None:
