@@ -52,9 +52,12 @@ async def queue_evaluation(run: Run, service: Service) -> None:
         known = begun(run)
         await service.evaluations.put_evaluation(known)
     if known.status == EvaluationStatus.RUNNING:
-        ids = (execution.tenant_id, execution.execution_id)
-        await service.work.add(WorkKind.EVALUATION, *ids, service.request_id())
-        service.signals.added(WorkKind.EVALUATION)
+        await _ask_worker(execution.tenant_id, execution.execution_id, service)
+
+
+async def _ask_worker(tenant_id: str, execution_id: str, service: Service) -> None:
+    await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
+    service.signals.added(WorkKind.EVALUATION)
 
 
 def begun(run: Run) -> EvaluationRecord:
@@ -146,8 +149,7 @@ async def recompute(
     ends, looks, record = time.monotonic() + timeout_seconds, 0, wanted
     while record.status == EvaluationStatus.RUNNING and (looks == 0 or time.monotonic() < ends):
         if looks % BEGIN_AGAIN == 0:
-            await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
-            service.signals.added(WorkKind.EVALUATION)
+            await _ask_worker(tenant_id, execution_id, service)
         await asyncio.sleep(min(POLL_SECONDS, max(0.0, ends - time.monotonic())))
         looks += 1
         _, record = await evaluation_of(tenant_id, execution_id, service)
@@ -158,8 +160,7 @@ async def ask_again_for_evaluation(tenant_id: str, execution_id: str, service: S
     """For who has just ended an evaluation's item: one asked for in its last moments changed nothing."""
     record = await service.evaluations.get_evaluation(tenant_id, execution_id)
     if record is not None and record.status == EvaluationStatus.RUNNING:
-        await service.work.add(WorkKind.EVALUATION, tenant_id, execution_id, service.request_id())
-        service.signals.added(WorkKind.EVALUATION)
+        await _ask_worker(tenant_id, execution_id, service)
 
 
 async def evaluate(tenant_id: str, execution_id: str, service: Service) -> EvaluationRecord | None:

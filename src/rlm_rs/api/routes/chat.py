@@ -23,6 +23,7 @@ from rlm_rs.api.chat_replies import (
     usage_chunk,
 )
 from rlm_rs.api.departure import while_connected
+from rlm_rs.api.edge import CLIENT_GONE
 from rlm_rs.api.envelope import RECORDED, documented, enveloped
 from rlm_rs.api.gate import Reader, Writer
 from rlm_rs.api.parts import Parts, PartsDep
@@ -53,8 +54,6 @@ router = APIRouter(prefix="/v1", tags=["chat"])
 READY_SECONDS = 600.0
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 1.0
 GRACE_SECONDS = 60.0
-CLIENT_LEFT = 499
-"""The status nginx notes for a client that did not wait; it reaches nobody but the log and the metrics."""
 DONE = b"data: [DONE]\n\n"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     **documented(
@@ -90,10 +89,10 @@ async def complete(
     the turns as reasoning and the answer as content. Citations stand in the message beside the content."""
     if not body.stream:
         answer = await while_connected(request, _answered(body, caller.tenant_id, parts))
-        return answer or Response(status_code=CLIENT_LEFT)
+        return answer or Response(status_code=CLIENT_GONE)
     run = await while_connected(request, _begun(asked(body.messages), body, caller.tenant_id, parts))
     if run is None:
-        return Response(status_code=CLIENT_LEFT)
+        return Response(status_code=CLIENT_GONE)
     frames = _frames(run, body, request.scope, parts.service)
     return StreamingResponse(kept_alive(frames), media_type=STREAM, headers=HEADERS)
 
